@@ -1,0 +1,33 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+help: ## Show what can be made.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The lock names every package with its hashes, so nothing needs resolving. The mark is made last: an install that was
+# interrupted is started again.
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed"; exit 1)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/installed ## Run the whole loop against local vendors, in about a minute.
+	$(BIN)/backhaul demo
+
+test: $(VENV)/installed ## Run every test, dbt's too.
+	$(BIN)/pytest
+
+lint: $(VENV)/installed ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## Remove what the demo, dbt and the tests left behind. Your own warehouse and journal stay.
+	if [ -e .backhaul/demo ]; then rm -rf .backhaul warehouse.duckdb warehouse.duckdb.wal; fi
+	rm -rf target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,40 @@
+"""What can stop an activation. Every message is one line: what, where, and how to mend it.
+
+ActivationError
+├── DeclarationError      the manifest declares something that cannot work
+├── PlanError             the plan cannot be made, or must not be applied
+└── VendorError           a vendor does not do what was asked
+    ├── Unauthorized      401 or 403: the run stops at once
+    ├── Unreachable       no answer, after every retry
+    └── QuotaExhausted    the day's calls are spent: resume tomorrow
+"""
+
+from __future__ import annotations
+
+
+class ActivationError(Exception):
+    """The root: the command line prints its message and exits with 1."""
+
+
+class DeclarationError(ActivationError):
+    """A declaration in the dbt project is wrong; the message lists each mistake on its own line."""
+
+
+class PlanError(ActivationError):
+    """The plan cannot be made, or must not be applied."""
+
+
+class VendorError(ActivationError):
+    """A vendor refused, or answered what it never should."""
+
+
+class Unauthorized(VendorError):
+    """The vendor does not accept the credentials, or they lack a permission."""
+
+
+class Unreachable(VendorError):
+    """The vendor did not answer, after every retry."""
+
+
+class QuotaExhausted(VendorError):
+    """The account's daily calls are spent."""

@@ -1,0 +1,218 @@
+"""HubSpot: property definitions, batch updates and batch reads. The only module that speaks HubSpot's write API."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from activators.declarations import Activation, Family, Property
+from activators.errors import QuotaExhausted, Unauthorized, VendorError
+from activators.journal import RecordChanges, Result
+from activators.transport import Again, Caller, limiter
+
+# Paths carry a dated version; each is supported for 18 months.
+VERSION = "2026-09"
+# A private app's burst limit of a Professional or Enterprise account: 190 calls in any 10 seconds.
+CALLS, SECONDS = 190, 10.0
+# A property or group definition is readable up to 0.7 s after it was made; batch/create takes 100.
+_DEFINITIONS_PER_CALL = 100
+_LOCK_SECONDS = 2.0
+
+_TYPES: Mapping[Family, tuple[str, str]] = {
+    "string": ("string", "text"),
+    "number": ("number", "number"),
+    "boolean": ("bool", "booleancheckbox"),
+    "date": ("date", "date"),
+    "datetime": ("datetime", "date"),
+}
+# Which property types take values of a column family. The plan models hold the same table for landed metadata.
+HOLDS: Mapping[Family, frozenset[str]] = {
+    "string": frozenset({"string", "enumeration", "phone_number"}),
+    "number": frozenset({"number"}),
+    "boolean": frozenset({"bool"}),
+    "date": frozenset({"date"}),
+    "datetime": frozenset({"datetime"}),
+}
+
+
+def judge(response: httpx.Response) -> None:
+    """Stop on refused credentials and spent quotas, repeat what may be repeated, let the rest through."""
+    status = response.status_code
+    if status == httpx.codes.UNAUTHORIZED:
+        raise Unauthorized("HubSpot refuses the token (401); check HUBSPOT_ACCESS_TOKEN")
+    if status == httpx.codes.FORBIDDEN:
+        scopes = _json(response).get("errors", [{}])[0].get("context", {}).get("requiredGranularScopes", [])
+        needed = f" {', '.join(scopes)}" if scopes else ""
+        raise Unauthorized(f"HubSpot refuses the call (403); grant the app the scopes it lacks{needed}")
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        message = str(_json(response).get("message", ""))
+        if "daily" in message:
+            raise QuotaExhausted(
+                "HubSpot: the account's daily calls are spent; run the same command again after midnight, account time"
+            )
+        own = response.headers.get("Retry-After")
+        raise Again(message or "too many requests", float(own) if own else SECONDS)
+    if status == httpx.codes.LOCKED:
+        raise Again("records are locked by other writes", _LOCK_SECONDS)
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise Again(f"HTTP {status}")
+    if status == 477:  # noqa: PLR2004  HubSpot's own status
+        raise VendorError("HubSpot is moving this account to another data centre (477); try again in some hours")
+
+
+@dataclass(frozen=True, slots=True)
+class HubSpot:
+    """A HubSpot account, through one service key or private app token."""
+
+    caller: Caller
+
+    @classmethod
+    def connect(cls, http: httpx.AsyncClient, token: str) -> HubSpot:
+        """Use a token on a client whose base URL is the account's API. Sends nothing yet."""
+        http.headers["Authorization"] = f"Bearer {token}"
+        return cls(Caller(http, limiter(CALLS, SECONDS), judge, "HubSpot"))
+
+    async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
+        """Write up to 100 records. Every record gets exactly one result, whatever HubSpot answers."""
+        response = await self.caller.send(
+            "POST",
+            f"/crm/objects/{VERSION}/{object_type}/batch/update",
+            json={
+                "inputs": [
+                    {
+                        "id": record.record_id,
+                        # A trace id lets HubSpot name the row that failed.
+                        "objectWriteTraceId": record.record_id,
+                        "properties": {change.property: change.after or "" for change in record.changes},
+                    }
+                    for record in records
+                ]
+            },
+        )
+        body = _json(response)
+        if response.status_code in {httpx.codes.OK, httpx.codes.MULTI_STATUS}:
+            return _account_for(records, body)
+        if response.status_code >= httpx.codes.BAD_REQUEST and len(records) > 1:
+            # One bad row must not sink the others, and HubSpot does not say which it is: halve until it is alone.
+            middle = len(records) // 2
+            return [
+                *await self.update(object_type, records[:middle]),
+                *await self.update(object_type, records[middle:]),
+            ]
+        return [
+            Result(record.record_id, "rejected", None, _code(body, response), _message(body, response))
+            for record in records
+        ]
+
+    async def read(
+        self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
+    ) -> dict[str, dict[str, str | None]]:
+        """Read the named properties of up to 100 records, by id; a record that is gone is not in the answer."""
+        response = await self.caller.send(
+            "POST",
+            f"/crm/objects/{VERSION}/{object_type}/batch/read",
+            json={"properties": list(properties), "inputs": [{"id": item} for item in record_ids]},
+        )
+        body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
+        return {str(item["id"]): item["properties"] for item in body["results"]}
+
+    async def definitions(self, object_type: str) -> dict[str, str]:
+        """The type of every property that the object has, by lower-case name."""
+        response = await self.caller.send("GET", f"/crm/properties/{VERSION}/{object_type}")
+        return {item["name"]: item["type"] for item in _expect(response, httpx.codes.OK)["results"]}
+
+    async def create(self, activation: Activation, missing: Sequence[Property]) -> None:
+        """Create the activation's property group, unless it exists, and the missing properties in it."""
+        await self._create_group(activation)
+        for start in range(0, len(missing), _DEFINITIONS_PER_CALL):
+            response = await self.caller.send(
+                "POST",
+                f"/crm/properties/{VERSION}/{activation.object}/batch/create",
+                json={
+                    "inputs": [
+                        _definition(item, activation.group) for item in missing[start : start + _DEFINITIONS_PER_CALL]
+                    ]
+                },
+            )
+            body = _expect(response, httpx.codes.CREATED, httpx.codes.MULTI_STATUS)
+            if body.get("errors"):
+                first = body["errors"][0]
+                raise VendorError(
+                    f"HubSpot does not create property {', '.join(first['context'].get('name', ['?']))} "
+                    f"of {activation.object}: {first['message']}"
+                )
+
+    async def _create_group(self, activation: Activation) -> None:
+        path = f"/crm/properties/{VERSION}/{activation.object}/groups"
+        groups = _expect(await self.caller.send("GET", path), httpx.codes.OK)["results"]
+        if activation.group not in {group["name"] for group in groups}:
+            label = activation.group.replace("_", " ").capitalize()
+            response = await self.caller.send("POST", path, json={"name": activation.group, "label": label})
+            _expect(response, httpx.codes.CREATED)
+
+
+def _definition(item: Property, group: str) -> dict[str, Any]:
+    kind, field = _TYPES[item.type.family]
+    definition: dict[str, Any] = {
+        "name": item.name,
+        "label": item.label,
+        "description": item.description,
+        "groupName": group,
+        "type": kind,
+        "fieldType": field,
+    }
+    if kind == "bool":
+        definition["options"] = [
+            {"label": label, "value": value, "displayOrder": order, "hidden": False}
+            for order, (label, value) in enumerate((("Yes", "true"), ("No", "false")))
+        ]
+    return definition
+
+
+def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> list[Result]:
+    """One result for each record sent: from `results`, from `errors`, or unknown when HubSpot names it in neither."""
+    answered: dict[str, Result] = {}
+    for error in body.get("errors", []):
+        context = error.get("context", {})
+        for record_id in (*context.get("objectWriteTraceId", []), *context.get("ids", [])):
+            answered[record_id] = Result(record_id, "rejected", None, error.get("category"), error.get("message"))
+    for item in body.get("results", []):
+        # Results come in any order. `updatedAt` is the write's own time, which the next landing compares with.
+        answered[str(item["id"])] = Result(str(item["id"]), "confirmed", dt.datetime.fromisoformat(item["updatedAt"]))
+    return [
+        answered.get(record.record_id)
+        or Result(record.record_id, "unknown", None, None, "HubSpot's answer does not name this record")
+        for record in records
+    ]
+
+
+def _expect(response: httpx.Response, *statuses: int) -> Any:  # noqa: ANN401  a vendor's JSON
+    body = _json(response)
+    if response.status_code not in statuses:
+        raise VendorError(
+            f"HubSpot answers {response.status_code} to {response.request.method} {response.request.url.path}: "
+            f"{_message(body, response)}"
+        )
+    return body
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    # Gateways answer in HTML.
+    if "json" not in response.headers.get("Content-Type", ""):
+        return {}
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def _code(body: Mapping[str, Any], response: httpx.Response) -> str:
+    errors = body.get("errors") or [{}]
+    return str(errors[0].get("code") or body.get("category") or response.status_code)
+
+
+def _message(body: Mapping[str, Any], response: httpx.Response) -> str:
+    errors = body.get("errors") or [{}]
+    return str(errors[0].get("message") or body.get("message") or response.reason_phrase)

@@ -1,0 +1,203 @@
+"""The write-ahead journal: what is about to be sent, then what the vendor said, each flushed to disk.
+
+One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`.
+The loaders land these files as the ledger; their shape is an interface.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Self
+
+import orjson
+
+from activators.errors import PlanError
+
+Status = Literal["confirmed", "rejected", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One property of one record, before and after, as the texts that the CRM takes. None is no value."""
+
+    property: str
+    family: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChanges:
+    """All that one run changes of one record."""
+
+    record_id: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the vendor said of one record. `written_at` is the vendor's time, None when nothing was written."""
+
+    record_id: str
+    status: Status
+    written_at: dt.datetime | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an earlier, interrupted attempt at the same plan left behind."""
+
+    run_id: str
+    last_batch: int
+    # By activation and record: what is known. A record with an intent and no outcome is not in `answered`.
+    answered: Mapping[tuple[str, str], Status]
+    intended: frozenset[tuple[str, str]]
+    ended: bool
+
+
+@dataclass(slots=True)
+class Journal:
+    """An open journal. Every line is on disk when the call returns."""
+
+    path: Path
+    run_id: str
+    _file: BinaryIO = field(repr=False)
+    _batch: int = 0
+
+    @classmethod
+    def begin(cls, folder: Path, run_id: str, plan_id: str, started_at: dt.datetime) -> Self:
+        """Start the journal of a new run."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{run_id}.jsonl"
+        # Journals hold customers' values: only their owner may read them.
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        journal = cls(path, run_id, file)
+        journal._write({"type": "run", "run_id": run_id, "plan_id": plan_id, "started_at": started_at})
+        _flush_folder(folder)
+        return journal
+
+    @classmethod
+    def resume(cls, folder: Path, history: History) -> Self:
+        """Go on with an interrupted run: cut a torn last line, then append."""
+        path = folder / f"{history.run_id}.jsonl"
+        file = path.open("r+b")
+        whole = sum(len(line) for line in file if line.endswith(b"\n"))
+        file.seek(whole)
+        file.truncate()
+        return cls(path, history.run_id, file, history.last_batch)
+
+    def intent(self, activation: str, destination: str, object_type: str, records: Sequence[RecordChanges]) -> int:
+        """Say what is about to be sent. Returns the batch's number, for its outcome."""
+        self._batch += 1
+        self._write(
+            {
+                "type": "intent",
+                "batch": self._batch,
+                "activation": activation,
+                "destination": destination,
+                "object": object_type,
+                "records": [
+                    {
+                        "id": record.record_id,
+                        "changes": [
+                            {
+                                "property": change.property,
+                                "before": change.before,
+                                "after": change.after,
+                            }
+                            for change in record.changes
+                        ],
+                    }
+                    for record in records
+                ],
+            }
+        )
+        return self._batch
+
+    def outcome(self, batch: int, results: Sequence[Result]) -> None:
+        """Say what the vendor answered."""
+        self._write(
+            {
+                "type": "outcome",
+                "batch": batch,
+                "results": [
+                    {
+                        "id": result.record_id,
+                        "status": result.status,
+                        "code": result.code,
+                        "message": result.message,
+                        "written_at": result.written_at,
+                    }
+                    for result in results
+                ],
+            }
+        )
+
+    def end(self, ended_at: dt.datetime, status: str) -> None:
+        """Close the run: nothing of its plan is left to send."""
+        self._write({"type": "end", "ended_at": ended_at, "status": status})
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the run stays open and can be resumed."""
+        self._file.close()
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        try:
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise PlanError(
+                f"{self.path}: the journal cannot be written ({error.strerror}); nothing is sent without it. "
+                "Make room, then run the same command again"
+            ) from None
+
+
+def read_history(folder: Path, plan_id: str) -> History | None:
+    """What the journals say of a plan, or None when it was never started. Writes nothing."""
+    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+        lines = _lines(path)
+        run = next(lines, None)
+        if run is not None and run["plan_id"] == plan_id:
+            return _history(run["run_id"], lines)
+    return None
+
+
+def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
+    answered: dict[tuple[str, str], Status] = {}
+    intended: set[tuple[str, str]] = set()
+    activation_of: dict[int, str] = {}
+    ended = False
+    for line in lines:
+        if line["type"] == "intent":
+            activation_of[line["batch"]] = line["activation"]
+            intended.update((line["activation"], record["id"]) for record in line["records"])
+        elif line["type"] == "outcome":
+            for result in line["results"]:
+                answered[activation_of[line["batch"]], result["id"]] = result["status"]
+        elif line["type"] == "end":
+            ended = True
+    return History(run_id, max(activation_of, default=0), answered, frozenset(intended), ended)
+
+
+def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield orjson.loads(line)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new file's name as durable as its content."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

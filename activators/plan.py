@@ -1,0 +1,398 @@
+"""Seal what the plan models say into files that people review and `apply` sends. Writes to no vendor.
+
+A plan is a folder: `plan.json`, and for each activation `<name>.parquet`, one row per property that differs, sorted by
+record: record_id, property, family, before, after, decision, reason. `plan.json` holds their digests and its own seal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow.parquet as pq
+
+from activators.declarations import Activation
+from activators.destinations import RECORDS_PER_CALL
+from activators.errors import PlanError
+from activators.journal import Change, RecordChanges
+
+_SAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One change as a person would write it."""
+
+    record_id: str
+    property: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        return f"{self.record_id}  {self.property}: {_shown(self.before)} → {_shown(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How many values one rule kept back, and an example."""
+
+    decision: str
+    reason: str
+    values: int
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationPlan:
+    """What one activation would send. Counts are of values (one property of one record) unless named otherwise."""
+
+    name: str
+    destination: str
+    object: str
+    records: int
+    records_changed: int
+    changes: int
+    held: int
+    kept: int
+    invalid: int
+    unchanged: int
+    clears: int
+    overwrites: int
+    calls: int
+    quota_share: float | None
+    samples: tuple[Sample, ...]
+    reasons: tuple[Reason, ...]
+    warnings: tuple[str, ...]
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A sealed plan."""
+
+    plan_id: str
+    created_at: dt.datetime
+    sync_ids: tuple[str, ...]
+    activations: tuple[ActivationPlan, ...]
+    seal: str
+    folder: Path
+
+    @property
+    def changes(self) -> int:
+        """Values that would be sent."""
+        return sum(activation.changes for activation in self.activations)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The guards that this plan trips, a line each."""
+        return tuple(line for activation in self.activations for line in activation.warnings)
+
+
+def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, now: dt.datetime) -> Plan:
+    """Read the plan models and write a sealed plan under `plans`. The warehouse is opened read-only.
+
+    Raises PlanError when the models are not built, a column's type does not fit its property, or the file is locked.
+    """
+    plan_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    folder = plans / f".{plan_id}.partial"
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        with open_warehouse(warehouse) as connection:
+            quotas = _quotas(connection)
+            _refuse_unfit(connection, activations)
+            sealed = tuple(
+                _seal_activation(connection, activation, folder, quotas.get(activation.destination))
+                for activation in activations
+            )
+        header = {
+            "plan_id": plan_id,
+            "created_at": now,
+            "sync_ids": [activation.sync_id for activation in activations],
+            "activations": [asdict(activation) for activation in sealed],
+        }
+        seal = _seal_of(header)
+        _write_durably(folder / "plan.json", orjson.dumps(header | {"seal": seal}, option=orjson.OPT_INDENT_2))
+        # Only a whole plan ever has its name: a crash before this line leaves nothing that apply would read.
+        folder.rename(plans / plan_id)
+    except BaseException:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+        raise
+    return Plan(plan_id, now, tuple(item.sync_id for item in activations), sealed, seal, plans / plan_id)
+
+
+def read_plan(folder: Path) -> Plan:
+    """Open a sealed plan. Raises PlanError when it, or a file of it, is not as it was sealed."""
+    try:
+        header = orjson.loads((folder / "plan.json").read_bytes())
+    except FileNotFoundError:
+        raise PlanError(f"{folder}: no such plan; run `backhaul plan`") from None
+    except orjson.JSONDecodeError:
+        raise PlanError(f"{folder}: plan.json is damaged; run `backhaul plan`") from None
+    seal = header.pop("seal", None)
+    if seal != _seal_of(header):
+        raise PlanError(f"{folder}: plan.json was changed after it was sealed; run `backhaul plan`")
+    for activation in header["activations"]:
+        file = folder / activation["file"]
+        if not file.is_file() or _digest(file) != activation["sha256"]:
+            raise PlanError(f"{file}: missing, or changed after it was sealed; run `backhaul plan`")
+    return Plan(
+        header["plan_id"],
+        dt.datetime.fromisoformat(header["created_at"]),
+        tuple(header["sync_ids"]),
+        tuple(_activation_plan(item) for item in header["activations"]),
+        seal,
+        folder,
+    )
+
+
+def latest_plan(plans: Path) -> Path:
+    """The newest sealed plan's folder. Raises PlanError when there is none."""
+    folders = sorted(path for path in plans.glob("[0-9]*") if path.is_dir())
+    if not folders:
+        raise PlanError(f"{plans}: no plan yet; run `backhaul plan`")
+    return folders[-1]
+
+
+def read_changes(file: Path) -> Iterator[RecordChanges]:
+    """What a sealed plan sends, record by record, in a few megabytes whatever the plan's size."""
+    rows = (
+        row
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000)
+        for row in batch.to_pylist()
+        if row["decision"] == "send"
+    )
+    for record_id, changes in groupby(rows, key=itemgetter("record_id")):
+        yield RecordChanges(
+            record_id,
+            tuple(Change(row["property"], row["family"], row["before"], row["after"]) for row in changes),
+        )
+
+
+def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse read-only. Raises PlanError when it is missing or another process holds it."""
+    if not path.exists():
+        raise PlanError(f"{path}: no such warehouse; run `backhaul load`, or set BACKHAUL_WAREHOUSE")
+    try:
+        return duckdb.connect(str(path), read_only=True)
+    except duckdb.IOException as error:
+        holder = str(error).partition("Conflicting lock is held in ")[2].partition(".")[0]
+        raise PlanError(
+            f"{path}: another process holds the warehouse{f' ({holder})' if holder else ''}; "
+            "wait for it or stop it, then try again"
+        ) from None
+
+
+def _seal_activation(
+    connection: duckdb.DuckDBPyConnection,
+    activation: Activation,
+    folder: Path,
+    daily_calls: int | None,
+) -> ActivationPlan:
+    file = f"{activation.name}.parquet"
+    _copy_differences(connection, activation, folder / file)
+    (records,) = _row(connection, f"select count(*) from {activation.sync_relation}")  # noqa: S608  a name from the manifest
+    changed, sent, held, kept, invalid, clears, overwrites = _row(
+        connection,
+        f"""
+        select
+            count(distinct record_id) filter (where decision = 'send'),
+            count(*) filter (where decision = 'send'),
+            count(*) filter (where decision = 'hold'),
+            count(*) filter (where decision = 'keep'),
+            count(*) filter (where decision = 'invalid'),
+            count(*) filter (where decision = 'send' and desired_value is null),
+            count(distinct record_id) filter (where decision = 'send' and nullif(current_value, '') is not null)
+        from {activation.plan_relation}
+        """,  # noqa: S608  a name from the manifest
+    )
+    calls = math.ceil(changed / RECORDS_PER_CALL[activation.destination])
+    sealed = ActivationPlan(
+        name=activation.name,
+        destination=activation.destination,
+        object=activation.object,
+        records=records,
+        records_changed=changed,
+        changes=sent,
+        held=held,
+        kept=kept,
+        invalid=invalid,
+        unchanged=records * len(activation.properties) - sent - held - kept - invalid,
+        clears=clears,
+        overwrites=overwrites,
+        calls=calls,
+        quota_share=round(calls / daily_calls, 6) if daily_calls else None,
+        samples=_samples(connection, activation),
+        reasons=_reasons(connection, activation),
+        warnings=(),
+        file=file,
+        sha256=_digest(folder / file),
+    )
+    return replace(sealed, warnings=tuple(_tripped(activation, sealed)))
+
+
+def _tripped(activation: Activation, sealed: ActivationPlan) -> Iterator[str]:
+    guards = activation.guards
+    values = sealed.records * len(activation.properties)
+    # Filling what is empty harms nobody; a guard is about values that are there now.
+    if sealed.overwrites > guards.max_change_share * sealed.records:
+        yield (
+            f"{sealed.name}: {sealed.overwrites} of {sealed.records} records would lose a value that they have "
+            f"(more than max_change_share {guards.max_change_share:.0%})"
+        )
+    if sealed.clears > guards.max_clear_share * values:
+        yield (
+            f"{sealed.name}: {sealed.clears} of {values} values would be cleared "
+            f"(more than max_clear_share {guards.max_clear_share:.0%})"
+        )
+    if sealed.quota_share is not None and sealed.quota_share > guards.max_quota_share:
+        yield (
+            f"{sealed.name}: {sealed.quota_share:.0%} of the day's calls "
+            f"(more than max_quota_share {guards.max_quota_share:.0%})"
+        )
+
+
+def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activation, file: Path) -> None:
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    target = str(file).replace("'", "''")  # COPY takes no parameter for its target
+    try:
+        connection.execute(
+            f"""
+            copy (
+                select record_id, property, family, current_value as before, desired_value as after, decision, reason
+                from {activation.plan_relation}
+                order by record_id, property
+            ) to '{target}' (format parquet, compression zstd)
+            """  # noqa: S608  a name from the manifest, and an escaped path
+        )
+    except duckdb.CatalogException:
+        raise PlanError(
+            f"exposure {activation.name}: {activation.plan_relation} is not in the warehouse; run `dbt build`"
+        ) from None
+
+
+def _refuse_unfit(connection: duckdb.DuckDBPyConnection, activations: Sequence[Activation]) -> None:
+    """Refuse a column whose type the CRM's property does not have: a mistake of the declaration, not of a row."""
+    mistakes: list[str] = []
+    for activation in activations:
+        columns = {item.name: item for item in activation.properties}
+        for name, kind in _rows(
+            connection,
+            f"""
+            select distinct plans.property, properties.type
+            from {activation.plan_relation} as plans
+            inner join plans.int_crm_properties as properties
+                on
+                    properties.crm = $1 and properties.object = $2
+                    and lower(properties.property) = lower(plans.property)
+            where plans.reason = 'wrong_type'
+            order by 1
+            """,  # noqa: S608  a name from the manifest
+            [activation.destination, activation.object],
+        ):
+            item = columns[name]
+            mistakes.append(
+                f"{activation.path}: exposure {activation.name}: column {item.column} is a {item.type.family}, but "
+                f"{activation.destination} has property {name} as {kind}; map another property or cast the column"
+            )
+    if mistakes:
+        raise PlanError("\n".join(mistakes))
+
+
+def _quotas(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    return dict(_rows(connection, "select crm, daily_calls from plans.int_crm_quotas"))
+
+
+def _samples(connection: duckdb.DuckDBPyConnection, activation: Activation) -> tuple[Sample, ...]:
+    # One change of each of a few properties tells more than a few properties of one record.
+    rows = _rows(
+        connection,
+        f"""
+        select record_id, property, current_value, desired_value
+        from {activation.plan_relation}
+        where decision = 'send'
+        qualify row_number() over (partition by property order by record_id) = 1
+        order by hash(property), property
+        limit {_SAMPLES}
+        """,  # noqa: S608  a name from the manifest
+    )
+    return tuple(Sample(*row) for row in rows)
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection, activation: Activation) -> tuple[Reason, ...]:
+    rows = _rows(
+        connection,
+        f"""
+        select
+            decision,
+            reason,
+            count(*),
+            min_by(record_id, (record_id, property)),
+            min_by(property, (record_id, property)),
+            arg_min_null(current_value, (record_id, property)),
+            arg_min_null(desired_value, (record_id, property))
+        from {activation.plan_relation}
+        where decision <> 'send'
+        group by decision, reason
+        order by decision, reason
+        """,  # noqa: S608  a name from the manifest
+    )
+    return tuple(Reason(row[0], row[1], row[2], Sample(*row[3:])) for row in rows)
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Iterable[object] = ()
+) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(query, list(parameters)).fetchall()
+    except duckdb.CatalogException as error:
+        table = str(error).partition("Table with name ")[2].partition(" ")[0]
+        raise PlanError(f"{table or 'a plan model'} is not in the warehouse; run `dbt build`") from None
+
+
+def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    return _rows(connection, query)[0]
+
+
+def _activation_plan(item: Mapping[str, Any]) -> ActivationPlan:
+    return ActivationPlan(
+        **{
+            **item,
+            "samples": tuple(Sample(**sample) for sample in item["samples"]),
+            "reasons": tuple(Reason(**{**reason, "sample": Sample(**reason["sample"])}) for reason in item["reasons"]),
+            "warnings": tuple(item["warnings"]),
+        }
+    )
+
+
+def _seal_of(header: Mapping[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(header, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _write_durably(file: Path, content: bytes) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        target.write(content)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _shown(value: str | None) -> str:
+    return "(empty)" if value in {None, ""} else str(value)

@@ -1,0 +1,65 @@
+"""Create in the CRMs what the activations declare and the CRMs lack: groups, properties, fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from activators.declarations import Activation, Property
+from activators.destinations import HOLDS, Destination
+from activators.errors import DeclarationError
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What was created for one activation."""
+
+    activation: str
+    created: tuple[str, ...]
+    existing: int
+
+
+async def provision(
+    activations: Sequence[Activation], destinations: Mapping[str, Destination]
+) -> tuple[Provisioned, ...]:
+    """Create every missing property.
+
+    Raises DeclarationError, before anything is created, when the CRM has a property of that name with a type that
+    cannot hold the column's values.
+    """
+    work: list[tuple[Activation, tuple[Property, ...]]] = []
+    mistakes: list[str] = []
+    for activation in activations:
+        found = await destinations[activation.destination].definitions(activation.object)
+        mistakes += misfits(activation, found)
+        work.append((activation, missing(activation, found)))
+    if mistakes:
+        raise DeclarationError("\n".join(mistakes))
+    for activation, lacking in work:
+        if lacking:
+            await destinations[activation.destination].create(activation, lacking)
+    return tuple(
+        Provisioned(
+            activation.name,
+            tuple(item.name for item in lacking),
+            len(activation.properties) - len(lacking),
+        )
+        for activation, lacking in work
+    )
+
+
+def missing(activation: Activation, found: Mapping[str, str]) -> tuple[Property, ...]:
+    """The declared properties that the CRM lacks. `found` gives types by lower-case name."""
+    return tuple(item for item in activation.properties if item.name.lower() not in found)
+
+
+def misfits(activation: Activation, found: Mapping[str, str]) -> list[str]:
+    """A line for each property that the CRM has with a type that cannot hold the column."""
+    holds = HOLDS[activation.destination]
+    return [
+        f"{activation.path}: exposure {activation.name}: column {item.column} is a {item.type.family}, but "
+        f"{activation.destination} has property {item.name} as {found[item.name.lower()]}; "
+        "map another property or cast the column"
+        for item in activation.properties
+        if item.name.lower() in found and found[item.name.lower()] not in holds[item.type.family]
+    ]

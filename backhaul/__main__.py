@@ -1,0 +1,5 @@
+"""`python -m backhaul`."""
+
+from backhaul.cli import run
+
+run()

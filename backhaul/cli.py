@@ -1,0 +1,192 @@
+"""The command line. Results go to standard output, progress and errors to standard error.
+
+Exit codes: 0 done, or nothing to do · 1 failed, and the message says what to do · 2 (`plan`) there are changes ·
+3 (`apply`) finished, but some records were rejected or are unknown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.prompt import Confirm
+
+from activators.errors import ActivationError, PlanError
+from backhaul import report, steps
+from backhaul.settings import Settings
+from backhaul.transform import Transform
+from loaders.landing import LoadError
+
+app = typer.Typer(
+    help="Push what dbt computes into CRM properties: a plan that people review, then only what differs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+sandbox = typer.Typer(help="HubSpot, Salesforce and Pendo as local servers.", no_args_is_help=True)
+app.add_typer(sandbox, name="sandbox")
+
+out = Console()
+err = Console(stderr=True)
+
+EXIT_CHANGES = 2
+EXIT_PARTIAL = 3
+
+
+class Vendor(StrEnum):
+    """What `load` can land."""
+
+    HUBSPOT = "hubspot"
+    SALESFORCE = "salesforce"
+    PENDO = "pendo"
+    LEDGER = "ledger"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def load(
+    vendors: Annotated[list[Vendor] | None, typer.Argument(help="Which to load; all by default.")] = None,
+) -> None:
+    """Land every vendor's new data, and the journal, in the warehouse."""
+    settings = Settings()
+    with _bar() as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(vendor: str, table: str, rows: int) -> None:
+            name = f"{vendor}.{table}"
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=None)
+            bar.update(tasks[name], completed=rows)
+
+        Transform(settings, Path.cwd()).parse()
+        landed = steps.load(settings, vendors or steps.VENDORS, progress)
+    out.print(report.landings(landed))
+
+
+@app.command()
+def provision() -> None:
+    """Create the property groups, properties and fields that the activations need and the CRMs lack."""
+    settings = Settings()
+    out.print(report.provisioned(steps.provision(settings, steps.activations(settings))))
+
+
+@app.command()
+def plan(
+    select: Annotated[
+        list[str] | None, typer.Option("-s", "--select", help="An activation to plan; all by default.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Seal what differs into a plan, and show it. Exit code 2 when there are changes."""
+    settings = Settings()
+    sealed = steps.plan(settings, steps.activations(settings, select or ()))
+    if json:
+        _print_json(report.plan_json(sealed))
+    else:
+        out.print(report.plan(sealed))
+        out.print(f"Files: {settings.plans / sealed.plan_id}", soft_wrap=True)
+    raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
+
+
+@app.command()
+def apply(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[PLAN]", help="A plan's id or folder; the newest by default.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    confirm_guards: Annotated[
+        bool, typer.Option("--confirm-guards", help="Apply although a guard is tripped; `plan` shows which.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Send a sealed plan, or go on where an interrupted run stopped."""
+    settings = Settings()
+    sealed = steps.open_plan(settings, name)
+    if sealed.warnings and not confirm_guards:
+        raise PlanError(f"{'; '.join(sealed.warnings)}: look at the plan, then add --confirm-guards")
+    if not sealed.changes:
+        _print_json({"run_id": None, "plan_id": sealed.plan_id, "activations": []}) if json else out.print(
+            "Nothing to send."
+        )
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise PlanError(f"plan {sealed.plan_id} is not confirmed; add --yes")
+        out.print(report.plan(sealed))
+        if not Confirm.ask(f"Send {sealed.changes:,} changes?", default=False):
+            raise typer.Exit(0)
+    with _bar() as bar:
+        tasks = {item.name: bar.add_task(item.name, total=item.records_changed) for item in sealed.activations}
+        done = steps.apply(settings, sealed, lambda name, count, _all: bar.update(tasks[name], completed=count))
+    if json:
+        _print_json(report.run_json(done))
+    else:
+        out.print(report.run(done))
+    raise typer.Exit(0 if done.complete else EXIT_PARTIAL)
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole loop against the sandbox: load, build, plan, apply, and again a day later."""
+    from backhaul.demo import run_demo  # noqa: PLC0415  the demo's parts are heavy, and other commands do without them
+
+    run_demo(Settings(), out)
+
+
+@sandbox.command()
+def serve(
+    seed: Annotated[int, typer.Option(help="The world's seed; the same seed is the same world.")] = 1,
+    visitors: Annotated[int, typer.Option(min=1, help="Product users in the world.")] = 1500,
+    as_of: Annotated[
+        dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The world's day; today by default.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65532, help="The first of four ports; 0 takes free ones.")] = 8700,
+    env_file: Annotated[Path | None, typer.Option(help="Where to write the settings that reach the servers.")] = None,
+) -> None:
+    """Serve local HubSpot, Salesforce, Pendo and control APIs until stopped."""
+    from sandbox.server import serve as serve_all  # noqa: PLC0415  only this command needs the servers
+
+    day = as_of.date() if as_of else dt.datetime.now(dt.UTC).date()
+    serve_all(seed=seed, visitors=visitors, as_of=day, port=port, env_file=env_file)
+
+
+def run() -> None:
+    """Run the command line: every expected failure is one line on standard error and exit code 1."""
+    try:
+        app()
+    except (ActivationError, LoadError) as error:
+        err.print(f"backhaul: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        err.print(
+            f"backhaul: {name}: {first['msg']}; correct it in the environment or in .env", style="red", markup=False
+        )
+        raise SystemExit(1) from None
+
+
+def _bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    )
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode() + "\n")

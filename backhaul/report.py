@@ -1,0 +1,142 @@
+"""What the commands show: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from activators.apply import Run
+from activators.plan import ActivationPlan, Plan
+from activators.provision import Provisioned
+from loaders.landing import Landing
+
+# How the plan models' reasons read in a sentence.
+REASONS = {
+    "missing_property": "the CRM has no such property; run `backhaul provision`",
+    "read_only": "the property is calculated or not ours to write",
+    "wrong_type": "the property has another type",
+    "too_long": "longer than the property can hold",
+    "not_an_option": "not one of the property's options",
+    "null_keeps": "nothing to say, and the column does not clear",
+    "already_filled": "filled already, and the column only fills",
+    "theirs_wins": "edited in the CRM since we last wrote it, and theirs wins",
+    "edited_in_crm": "edited in the CRM since we last wrote it",
+}
+
+
+def landings(landed: Sequence[Landing]) -> RenderableType:
+    """Rows landed, a line for each table that got any."""
+    table = _table("Landed", "Rows:right", "Seconds:right")
+    for item in landed:
+        if item.rows:
+            table.add_row(f"{item.vendor}.{item.table}", f"{item.rows:,}", f"{item.seconds:.1f}")
+    return table if table.row_count else Text("Nothing new.")
+
+
+def provisioned(done: Sequence[Provisioned]) -> RenderableType:
+    """What was created."""
+    table = _table("Activation", "Created:right", "Existing:right")
+    for item in done:
+        table.add_row(item.activation, str(len(item.created)), str(item.existing))
+    return table
+
+
+def plan(sealed: Plan) -> RenderableType:
+    """The plan as a person reviews it: counts, samples, what is held back and why, guards."""
+    table = _table(
+        "Activation",
+        "Records:right",
+        "To change:right",
+        "Changes:right",
+        "Held:right",
+        "Kept:right",
+        "Invalid:right",
+        "Calls:right",
+        "Of the day:right",
+    )
+    parts: list[RenderableType] = [table]
+    for item in sealed.activations:
+        table.add_row(
+            item.name,
+            f"{item.records:,}",
+            f"{item.records_changed:,}",
+            f"{item.changes:,}",
+            f"{item.held:,}",
+            f"{item.kept:,}",
+            f"{item.invalid:,}",
+            f"{item.calls:,}",
+            "?" if item.quota_share is None else f"{item.quota_share:.3%}",
+        )
+        parts += _details(item)
+    parts += [Text(f"guard  {line}", style="yellow") for line in sealed.warnings]
+    parts.append(
+        Text(f"Plan {sealed.plan_id}: {sealed.changes:,} changes.")
+        if sealed.changes
+        else Text(f"Plan {sealed.plan_id}: nothing to send.")
+    )
+    return Group(*parts)
+
+
+def plan_json(sealed: Plan) -> dict[str, Any]:
+    """The plan for machines. Fields are added, never renamed."""
+    return {
+        "plan_id": sealed.plan_id,
+        "created_at": sealed.created_at,
+        "activations": [dataclasses.asdict(item) for item in sealed.activations],
+    }
+
+
+def run(done: Run) -> RenderableType:
+    """What became of the records."""
+    table = _table("Activation", "Confirmed:right", "Rejected:right", "Unknown:right", "Values:right", "Calls:right")
+    parts: list[RenderableType] = [table]
+    for item in done.activations:
+        table.add_row(
+            item.name,
+            f"{item.confirmed:,}",
+            f"{item.rejected:,}",
+            f"{item.unknown:,}",
+            f"{item.values:,}",
+            f"{item.calls:,}",
+        )
+        parts += [
+            Text(f"{item.name}  {code}  e.g. {example}", style="yellow")
+            for code, example in sorted(item.examples.items())
+        ]
+    parts.append(Text(f"Run {done.run_id}."))
+    return Group(*parts)
+
+
+def run_json(done: Run) -> dict[str, Any]:
+    """The run for machines. Fields are added, never renamed."""
+    return {
+        "run_id": done.run_id,
+        "plan_id": done.plan_id,
+        "activations": [dataclasses.asdict(item) for item in done.activations],
+    }
+
+
+def _details(item: ActivationPlan) -> list[RenderableType]:
+    samples = [Text(f"{item.name}  {sample}") for sample in item.samples]
+    reasons = [
+        Text(
+            f"{item.name}  {reason.decision} {reason.values:,}: {REASONS.get(reason.reason, reason.reason)}, "
+            f"e.g. {reason.sample}",
+            style="dim",
+        )
+        for reason in item.reasons
+    ]
+    return [*samples, *reasons]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        name, _, side = column.partition(":")
+        table.add_column(name, justify="right" if side else "left", no_wrap=True)
+    return table

@@ -1,0 +1,70 @@
+"""Settings: the environment first, then `.env` in the working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from activators.destinations import Credentials
+from loaders.landing import LoadSettings
+
+
+class Settings(BaseSettings):
+    """Where things are, and how to reach the vendors. Secrets print as stars."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    warehouse: Path = Field(default=Path("warehouse.duckdb"), validation_alias="BACKHAUL_WAREHOUSE")
+    state: Path = Field(default=Path(".backhaul"), validation_alias="BACKHAUL_STATE")
+    target: Path = Field(
+        default=Path("target"), validation_alias=AliasChoices("DBT_TARGET_PATH", "DBT_ENGINE_TARGET_PATH")
+    )
+    hubspot_base_url: str = Field(default="https://api.hubapi.com", validation_alias="HUBSPOT_BASE_URL")
+    hubspot_access_token: SecretStr = Field(default=SecretStr(""), validation_alias="HUBSPOT_ACCESS_TOKEN")
+    salesforce_base_url: str = Field(default="", validation_alias="SALESFORCE_BASE_URL")
+    salesforce_client_id: SecretStr = Field(default=SecretStr(""), validation_alias="SALESFORCE_CLIENT_ID")
+    salesforce_client_secret: SecretStr = Field(default=SecretStr(""), validation_alias="SALESFORCE_CLIENT_SECRET")
+    pendo_base_url: str = Field(default="https://app.pendo.io", validation_alias="PENDO_BASE_URL")
+    pendo_integration_key: SecretStr = Field(default=SecretStr(""), validation_alias="PENDO_INTEGRATION_KEY")
+
+    @property
+    def plans(self) -> Path:
+        """Sealed plans, a folder each."""
+        return self.state / "plans"
+
+    @property
+    def journal(self) -> Path:
+        """Journals of runs, a file each."""
+        return self.state / "journal"
+
+    @property
+    def manifest(self) -> Path:
+        """What dbt knows of the project."""
+        return self.target / "manifest.json"
+
+    def credentials(self) -> Credentials:
+        """The CRM logins, for the activators."""
+        return Credentials(
+            self.hubspot_base_url,
+            self.hubspot_access_token.get_secret_value(),
+            self.salesforce_base_url,
+            self.salesforce_client_id.get_secret_value(),
+            self.salesforce_client_secret.get_secret_value(),
+        )
+
+    def load_settings(self) -> LoadSettings:
+        """What the loaders need."""
+        return LoadSettings(
+            warehouse=self.warehouse,
+            pipelines_dir=self.state / "dlt",
+            journal_dir=self.journal,
+            hubspot_base_url=self.hubspot_base_url,
+            hubspot_access_token=self.hubspot_access_token.get_secret_value(),
+            salesforce_base_url=self.salesforce_base_url,
+            salesforce_client_id=self.salesforce_client_id.get_secret_value(),
+            salesforce_client_secret=self.salesforce_client_secret.get_secret_value(),
+            pendo_base_url=self.pendo_base_url,
+            pendo_integration_key=self.pendo_integration_key.get_secret_value(),
+        )

@@ -1,0 +1,90 @@
+"""Run dbt in this process, with a progress bar instead of its log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from activators.errors import ActivationError
+from backhaul.settings import Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
+
+Progress = Callable[[int, int], None]
+"""Called with the nodes done so far, and all of them."""
+
+
+class TransformError(ActivationError):
+    """Dbt failed; the message names the first nodes that did."""
+
+
+@dataclass(slots=True)
+class Transform:
+    """dbt on one warehouse. The parsed project is kept between runs, which saves seconds for each."""
+
+    settings: Settings
+    root: Path
+    _manifest: Manifest | None = field(default=None, init=False)
+
+    def parse(self) -> None:
+        """Read the project into `target/manifest.json`, unless that is newer than every file of it."""
+        made = self.settings.manifest.stat().st_mtime if self.settings.manifest.exists() else 0.0
+        folders = [self.root / name for name in ("models", "macros", "seeds")]
+        files = [self.root / "dbt_project.yml", *(file for folder in folders for file in folder.rglob("*.*"))]
+        if any(file.stat().st_mtime > made for file in files):
+            self._invoke(["parse"], lambda _done, _all: None)
+
+    def build(self, progress: Progress, *arguments: str) -> int:
+        """`dbt build` with more arguments. Returns the number of nodes. Raises TransformError when one fails."""
+        return self._invoke(["build", *arguments], progress)
+
+    def docs(self) -> Path:
+        """Write the docs as one page, and return its path."""
+        self._invoke(["docs", "generate", "--static"], lambda _done, _all: None)
+        return self.settings.target / "static_index.html"
+
+    def _invoke(self, arguments: Sequence[str], progress: Progress) -> int:
+        # dbt takes seconds to import, and most commands do without it.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+        done = total = 0
+
+        def count(event: Any) -> None:  # noqa: ANN401  dbt's protobuf message
+            nonlocal done, total
+            if event.info.name == "ConcurrencyLine":
+                total = event.data.node_count
+            elif event.info.name == "NodeFinished":
+                done += 1
+                progress(done, total)
+
+        # profiles.yml reads where the warehouse is from here.
+        os.environ["BACKHAUL_WAREHOUSE"] = str(self.settings.warehouse)
+        options = {
+            "--project-dir": self.root,
+            "--profiles-dir": self.root,
+            "--target-path": self.settings.target.resolve(),
+            "--log-path": (self.settings.state / "logs").resolve(),
+        }
+        result = dbtRunner(manifest=self._manifest, callbacks=[count]).invoke(
+            [*arguments, "--quiet", *(str(part) for option in options.items() for part in option)]
+        )
+        # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+        if not result.success:
+            raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
+        return done
+
+
+def _first_failure(result: dbtRunnerResult) -> str:
+    if result.exception is not None:
+        return " ".join(str(result.exception).split())
+    for node in getattr(result.result, "results", []):
+        if node.status in {"error", "fail", "runtime error"}:
+            return f"{node.node.name}: {' '.join(str(node.message).split())}"
+    return "failed"

@@ -1,0 +1,167 @@
+"""HTTP calls to a vendor: retried by its rules, and ended with a LoadError that says what to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+import stamina
+from dlt.sources.helpers.requests import Response, Session
+from pyrate_limiter import Limiter
+from requests import PreparedRequest
+from requests.exceptions import RequestException
+
+from loaders.landing import LoadError
+
+RETRYING = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=0.2, wait_jitter=0.2)
+CONNECT_SECONDS = 10
+# Longer than the slowest vendor's own limit (Pendo gives up after five minutes).
+READ_SECONDS = 330
+MESSAGE_LENGTH = 200
+
+# stamina reports each retry on its logger, which would print to the screen without a handler.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+# Judge(response) says how long to wait before trying again (True: the usual back-off), or False
+# when trying again is no use, or raises the LoadError that ends the load.
+Judge = Callable[[Response], float | bool]
+Authorise = Callable[[PreparedRequest], PreparedRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A vendor's answer: the JSON body, and when it was given by the vendor's own clock."""
+
+    body: Any
+    at: datetime
+
+    def rows(self, key: str = "results") -> list[dict[str, Any]]:
+        """Give the list under a key; LoadError if the body has none."""
+        try:
+            rows: list[dict[str, Any]] = self.body[key]
+        except (KeyError, TypeError) as error:
+            raise LoadError(f"an answer without {key}: is it the vendor's API?") from error
+        return rows
+
+
+class _AgainError(Exception):
+    """An answer, or none, after which the same call may succeed."""
+
+    def __init__(self, message: str, wait: float | bool) -> None:  # noqa: FBT001 stamina's own type
+        super().__init__(message)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A vendor's API at one base URL."""
+
+    name: str
+    base_url: str
+    authorise: Authorise = field(repr=False)
+    judge: Judge
+    secrets: tuple[str, ...] = field(repr=False)
+    session: Session = field(
+        default_factory=lambda: Session(timeout=(CONNECT_SECONDS, READ_SECONDS), raise_for_status=False),
+        repr=False,
+    )
+
+    def get(self, path: str, limiter: Limiter | None = None, **params: object) -> Answer:
+        """Read a path, which may be a full URL."""
+        return self._call("GET", path, limiter, params=params)
+
+    def post(self, path: str, body: object, limiter: Limiter | None = None) -> Answer:
+        """Post a JSON body; for calls that only read, as they are repeated on failure."""
+        return self._call("POST", path, limiter, data=orjson.dumps(body))
+
+    def submit(self, path: str, form: Mapping[str, str]) -> Answer:
+        """Post a form, as token endpoints want it."""
+        return self._call("POST", path, None, data=form)
+
+    def _call(self, method: str, path: str, limiter: Limiter | None, **content: Any) -> Answer:  # noqa: ANN401
+        try:
+            return RETRYING(_wait, self._once, method, path, limiter, content)
+        except _AgainError as error:
+            raise LoadError(self._clean(str(error))) from error
+
+    def _once(self, method: str, path: str, limiter: Limiter | None, content: Mapping[str, Any]) -> Answer:
+        if limiter:
+            limiter.try_acquire(self.name)
+        url = f"{self.base_url.rstrip('/')}{path}"
+        headers = {"Accept": "application/json"}
+        if isinstance(content.get("data"), bytes):
+            headers["Content-Type"] = "application/json"
+        try:
+            response = self.session.request(method, url, auth=self.authorise, headers=headers, **content)
+        except RequestException as error:
+            raise _AgainError(
+                f"{self.name} does not answer at {self.base_url}: check the address and the network",
+                wait=True,
+            ) from error
+        if not response.ok:
+            said = f"{self.name} answered {response.status_code} to {method} {path}"
+            if message := vendor_message(response):
+                said = f"{said}: {message}"
+            try:
+                wait = self.judge(response)
+            except LoadError as error:
+                raise type(error)(self._clean(str(error))) from None
+            if wait is not False:
+                raise _AgainError(said, wait)
+            raise LoadError(self._clean(said))
+        try:
+            at = parsedate_to_datetime(response.headers["Date"])
+            return Answer(orjson.loads(response.content), at)
+        except (KeyError, ValueError) as error:
+            raise LoadError(
+                f"{self.name} gave an unexpected answer to {method} {path}: is {self.base_url} its API address?"
+            ) from error
+
+    def _clean(self, message: str) -> str:
+        for secret in filter(None, self.secrets):
+            message = message.replace(secret, "…")
+        return message
+
+
+def header(name: str, value: str) -> Authorise:
+    """Authorise requests by one header; being `auth`, it also keeps a ~/.netrc out of the way."""
+
+    def authorise(request: PreparedRequest) -> PreparedRequest:
+        request.headers[name] = value
+        return request
+
+    return authorise
+
+
+def retry_after(response: Response) -> float | None:
+    """Read how many seconds the vendor asks us to wait, if it says."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def vendor_body(response: Response) -> Any:  # noqa: ANN401 any JSON value
+    """Read an error's JSON body; None when it is not JSON, as from a gateway."""
+    try:
+        return orjson.loads(response.content)
+    except ValueError:
+        return None
+
+
+def vendor_message(response: Response) -> str:
+    """Read what the vendor says went wrong, in one short line; empty if it does not say."""
+    body = vendor_body(response)
+    first = body[0] if isinstance(body, list) and body else body
+    if not isinstance(first, dict):
+        return ""
+    said = first.get("message") or first.get("error_description") or first.get("error") or ""
+    line = " ".join(str(said).split())
+    return line if len(line) <= MESSAGE_LENGTH else f"{line[:MESSAGE_LENGTH]}…"
+
+
+def _wait(error: Exception) -> float | bool:
+    return error.wait if isinstance(error, _AgainError) else False

@@ -1,0 +1,241 @@
+"""What loaders take and give, and how vendor rows become Arrow tables.
+
+LoadError        what failed, where, and how to mend it, in one line
+  └── TooLong    the vendor gave up on a call that asked for too much: ask for less
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import dlt
+import orjson
+import pyarrow as pa
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.extract import DltResource
+
+Mode = Literal["full", "incremental"]
+Row = Mapping[str, object]
+
+TEXT = pa.string()
+BIGINT = pa.int64()
+DOUBLE = pa.float64()
+BOOLEAN = pa.bool_()
+DATE = pa.date32()
+TIMESTAMP = pa.timestamp("us", "UTC")
+
+FULL_READ_EVERY = timedelta(days=7)
+
+
+class LoadError(Exception):
+    """A load that cannot go on; the message is one line and says how to mend it."""
+
+
+class TooLong(LoadError):
+    """The vendor ran out of time on one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """Where the warehouse is and how to reach the vendors."""
+
+    warehouse: Path
+    pipelines_dir: Path
+    journal_dir: Path
+    hubspot_base_url: str = ""
+    hubspot_access_token: str = field(default="", repr=False)
+    salesforce_base_url: str = ""
+    salesforce_client_id: str = field(default="", repr=False)
+    salesforce_client_secret: str = field(default="", repr=False)
+    pendo_base_url: str = ""
+    pendo_integration_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """CRM properties to land, by object: those that models read, and those that activations write.
+
+    A property that an activation writes may be missing in the CRM until it is provisioned.
+    """
+
+    hubspot: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    salesforce: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hubspot_activated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    salesforce_activated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """One table of one load: rows landed, and seconds spent reading them from the vendor."""
+
+    vendor: str
+    table: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A warehouse column and the key of the vendor's row that fills it."""
+
+    name: str
+    type: pa.DataType
+    key: str = ""
+    nullable: bool = True
+
+    @property
+    def source(self) -> str:
+        """Name the key in the vendor's row; the column's own name unless another is given."""
+        return self.key or self.name
+
+
+READ_COLUMNS = (
+    Column("object", TEXT, nullable=False),
+    Column("read_at", TIMESTAMP),
+    Column("mode", TEXT),
+)
+
+
+class Memory(TypedDict):
+    """What a load keeps of a read for the next one, in the warehouse with the pipeline's state."""
+
+    read_at: str
+    full_at: str
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The reads of one load: from when each may start, and when, by the vendor's clock, it did.
+
+    LoadError if the warehouse holds the rows of another account of the vendor.
+    """
+
+    account: str = ""
+    rows: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        landed = dlt.current.source_state().get("account", self.account)
+        if landed != self.account:
+            raise LoadError(
+                f"this warehouse holds account {landed}, and the credentials are for "
+                f"{self.account}: set another BACKHAUL_WAREHOUSE or other credentials"
+            )
+
+    def start(
+        self,
+        name: str,
+        now: datetime,
+        columns: Mapping[str, str],
+        full_every: timedelta = FULL_READ_EVERY,
+    ) -> datetime | None:
+        """Say from when an incremental read may start; None asks for a full read.
+
+        A full read it is when there was none, when the last one is old, when a column was not read
+        before or was of another kind, and when the vendor's clock stands before the last read.
+        """
+        memory: Memory | None = dlt.current.source_state().get(name)
+        if memory is None:
+            return None
+        read_at = datetime.fromisoformat(memory["read_at"])
+        fresh = now - datetime.fromisoformat(memory["full_at"]) < full_every
+        known = memory["columns"]
+        same = all(known.get(column) == kind for column, kind in columns.items())
+        return read_at if fresh and same and read_at <= now else None
+
+    def finish(self, name: str, read_at: datetime, mode: Mode, columns: Mapping[str, str] | None = None) -> None:
+        """Note a read that is complete, for the `reads` table and, with columns, for the next load."""
+        at = read_at.isoformat()
+        self.rows.append({"object": name, "read_at": at, "mode": mode})
+        if columns is not None:
+            state = dlt.current.source_state()
+            full_at = at if mode == "full" else state[name]["full_at"]
+            state[name] = Memory(read_at=at, full_at=full_at, columns=dict(columns))
+
+    def resource(self) -> DltResource:
+        """Make the resource of the `reads` table; it must come last, when the others are done."""
+
+        def read() -> Iterator[pa.Table]:
+            yield table(self.rows, READ_COLUMNS)
+            dlt.current.source_state()["account"] = self.account
+
+        return resource("reads", READ_COLUMNS, read, "incremental")
+
+
+def json_text(value: object) -> str:
+    """Write a value as JSON text with sorted keys, so that equal values are equal texts."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def table(rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
+    """Turn vendor rows into an Arrow table; dates and times arrive as ISO 8601 text.
+
+    LoadError if a value does not fit its column.
+    """
+    arrays = []
+    for column in columns:
+        values = [row.get(column.source) for row in rows]
+        try:
+            arrays.append(_array(values, column.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise LoadError(f"the vendor sent a {column.source} that is no {column.type}") from error
+    return pa.Table.from_arrays(arrays, schema=_schema(columns))
+
+
+def tables(
+    rows: Iterable[Row], columns: Sequence[Column], mode: Mode = "full", size: int = 2_000
+) -> Iterator[pa.Table]:
+    """Turn a stream of vendor rows into Arrow tables of at most `size` rows.
+
+    A full read yields at least one table, so that a vendor with no rows still gets its columns.
+    """
+    stream = iter(rows)
+    chunk = list(islice(stream, size))
+    if chunk or mode == "full":
+        yield table(chunk, columns)
+    while chunk := list(islice(stream, size)):
+        yield table(chunk, columns)
+
+
+def resource(
+    name: str,
+    columns: Iterable[Column],
+    read: Callable[[], Iterator[pa.Table]],
+    mode: Mode = "full",
+) -> DltResource:
+    """Make a dlt resource that replaces its table (full) or merges into it (incremental).
+
+    The columns that are never null are its key.
+    """
+    made: DltResource = dlt.resource(
+        read,
+        name=name,
+        write_disposition="replace" if mode == "full" else "merge",
+        primary_key=[column.name for column in columns if not column.nullable],
+        columns=py_arrow_to_table_schema_columns(_schema(columns)),
+    )
+    return made
+
+
+def _schema(columns: Iterable[Column]) -> pa.Schema:
+    return pa.schema([pa.field(column.name, column.type, column.nullable) for column in columns])
+
+
+def _array(values: list[object], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_temporal(kind):
+        return pa.array(values, TEXT).cast(kind)
+    try:
+        return pa.array(values, kind)
+    except pa.ArrowTypeError:
+        if kind != TEXT:
+            raise
+        return pa.array([_text(value) for value in values], TEXT)
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json_text(value)

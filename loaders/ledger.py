@@ -1,0 +1,127 @@
+"""The ledger: what every run wrote to the vendors, from the journal files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt
+import orjson
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from loaders.landing import (
+    TEXT,
+    TIMESTAMP,
+    Column,
+    LoadError,
+    LoadSettings,
+    Mode,
+    Row,
+    resource,
+    tables,
+)
+
+RUN_COLUMNS = (
+    Column("run_id", TEXT, nullable=False),
+    Column("plan_id", TEXT),
+    Column("started_at", TIMESTAMP),
+    Column("ended_at", TIMESTAMP),
+    Column("status", TEXT),
+)
+WRITE_COLUMNS = (
+    Column("run_id", TEXT, nullable=False),
+    Column("plan_id", TEXT),
+    Column("activation", TEXT, nullable=False),
+    Column("destination", TEXT),
+    Column("object", TEXT),
+    Column("record_id", TEXT, nullable=False),
+    Column("property", TEXT, nullable=False),
+    Column("before_value", TEXT),
+    Column("after_value", TEXT),
+    Column("status", TEXT),
+    Column("code", TEXT),
+    Column("message", TEXT),
+    Column("written_at", TIMESTAMP),
+)
+UNKNOWN = {"status": "unknown"}
+
+
+@dlt.source(name="ledger", max_table_nesting=0)
+def ledger(settings: LoadSettings) -> tuple[DltResource, DltResource]:
+    """Make the resources of a ledger load: the journals that grew since the last one."""
+    sizes: dict[str, int] = dlt.current.source_state().get("sizes", {})
+    mode: Mode = "incremental" if sizes else "full"
+    files = {path: path.stat().st_size for path in sorted(settings.journal_dir.glob("*.jsonl"))}
+    grown = [path for path, size in files.items() if sizes.get(path.name) != size]
+
+    def read_runs() -> Iterator[pa.Table]:
+        yield from tables((_run(path) for path in grown), RUN_COLUMNS, mode)
+
+    def read_writes() -> Iterator[pa.Table]:
+        rows = (write for path in grown for write in _writes(path))
+        yield from tables(rows, WRITE_COLUMNS, mode)
+        dlt.current.source_state()["sizes"] = {path.name: size for path, size in files.items()}
+
+    return (
+        resource("runs", RUN_COLUMNS, read_runs, mode),
+        resource("writes", WRITE_COLUMNS, read_writes, mode),
+    )
+
+
+def _run(path: Path) -> Row:
+    run: dict[str, object] = {"run_id": path.stem}
+    for entry in _entries(path):
+        if entry["type"] == "run":
+            run = {**entry, **run}
+        elif entry["type"] == "end":
+            run |= {"ended_at": entry["ended_at"], "status": entry["status"]}
+    return run
+
+
+def _writes(path: Path) -> Iterator[Row]:
+    """List a run's writes with their last known outcome; without one they are unknown."""
+    outcomes: dict[tuple[int, str], dict[str, object]] = {}
+    plan_id = None
+    for entry in _entries(path):
+        if entry["type"] == "run":
+            plan_id = entry["plan_id"]
+        elif entry["type"] == "outcome":
+            outcomes |= {(entry["batch"], result["id"]): result for result in entry["results"]}
+    for entry in _entries(path):
+        if entry["type"] != "intent":
+            continue
+        for record in entry["records"]:
+            outcome = outcomes.get((entry["batch"], record["id"]), UNKNOWN)
+            for change in record["changes"]:
+                yield {
+                    "run_id": path.stem,
+                    "plan_id": plan_id,
+                    "activation": entry["activation"],
+                    "destination": entry["destination"],
+                    "object": entry["object"],
+                    "record_id": record["id"],
+                    "property": change["property"],
+                    "before_value": change["before"],
+                    "after_value": change["after"],
+                    "status": outcome["status"],
+                    "code": outcome.get("code"),
+                    "message": outcome.get("message"),
+                    "written_at": outcome.get("written_at"),
+                }
+
+
+def _entries(path: Path) -> Iterator[Any]:
+    """Read a journal's entries; a last line that a crash cut short is no entry.
+
+    LoadError if another line is broken: then the journal is not what was written.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise LoadError(f"line {number} of {path} is not JSON: restore the journal from a backup") from error

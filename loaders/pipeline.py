@@ -1,0 +1,214 @@
+"""Load vendors: one dlt pipeline a vendor, whose schema and state live in the warehouse."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.common.configuration.providers.dictionary import DictionaryProvider
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from loaders.hubspot import hubspot
+from loaders.landing import Landing, LoadError, LoadSettings, Wanted
+from loaders.ledger import ledger
+from loaders.pendo import pendo
+from loaders.salesforce import salesforce
+
+Progress = Callable[[str, str, int], None]
+
+NEEDED = {
+    "hubspot": ("hubspot_base_url", "hubspot_access_token"),
+    "salesforce": ("salesforce_base_url", "salesforce_client_id", "salesforce_client_secret"),
+    "pendo": ("pendo_base_url", "pendo_integration_key"),
+    "ledger": (),
+}
+DLT_SETTINGS = {
+    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
+    "schema": {"naming": "direct"},
+    # Objects are read one after the other, and the table of reads last.
+    "extract": {"next_item_mode": "fifo", "workers": 1},
+    "normalize": {"workers": 1},
+    # A table is replaced in one transaction, and staged rows are not kept.
+    "destination": {"replace_strategy": "insert-from-staging"},
+    "load": {"workers": 1, "truncate_staging_dataset": True, "raise_on_failed_jobs": True},
+    "enable_runtime_trace": False,
+}
+
+
+def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progress: Progress) -> tuple[Landing, ...]:
+    """Land what is new of each vendor, in order, and say what was landed.
+
+    `progress(vendor, table, rows)` is called as rows arrive. LoadError leaves the tables of the
+    vendor that failed, and what is known of its last load, as they were.
+    """
+    for vendor in vendors:
+        _check(vendor, settings)
+    settings.pipelines_dir.mkdir(parents=True, exist_ok=True)
+    landings: list[Landing] = []
+    for vendor in vendors:
+        try:
+            landings += _land(vendor, settings, wanted, progress)
+        except PipelineStepFailed as failed:
+            raise _as_load_error(vendor, failed) from failed
+    return tuple(landings)
+
+
+def _check(vendor: str, settings: LoadSettings) -> None:
+    if vendor not in NEEDED:
+        raise LoadError(f"there is no vendor {vendor!r}: choose from {', '.join(NEEDED)}")
+    missing = [name.upper() for name in NEEDED[vendor] if not getattr(settings, name)]
+    if missing:
+        raise LoadError(f"{vendor} cannot be loaded: set {', '.join(missing)}")
+
+
+def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progress) -> tuple[Landing, ...]:
+    """Run one vendor's pipeline.
+
+    Its working folder is new each time: schema and state come from the warehouse, so that a load
+    that failed leaves nothing to trip over, and another warehouse file brings its own past. The
+    warehouse is open, and locked, only before and after the vendor is read.
+    """
+    with (
+        TemporaryDirectory(prefix=f"{vendor}_", dir=settings.pipelines_dir) as folder,
+        switched_run_context(_Alone(folder)),
+    ):
+        pipeline = dlt.pipeline(vendor, pipelines_dir=folder, dataset_name=vendor)
+        try:
+            with _opened(settings.warehouse) as warehouse:
+                pipeline.sync_destination(dlt.destinations.duckdb(warehouse))
+            source = _source(vendor, settings, wanted)
+            counts = _Counts(vendor, progress)
+            for resource in source.resources.values():
+                resource.add_map(counts.counting(resource.name))
+            retyped = _retyped(pipeline, source)
+            if retyped:
+                dropping = source.with_resources(*retyped)
+                pipeline.extract(dropping, loader_file_format="parquet", refresh="drop_resources")
+                source = source.with_resources(*(set(source.resources) - set(retyped)))
+            pipeline.extract(source, loader_file_format="parquet")
+            pipeline.normalize()
+            with _opened(settings.warehouse) as warehouse:
+                pipeline.load(dlt.destinations.duckdb(warehouse))
+        finally:
+            pipeline.deactivate()
+    return counts.landings()
+
+
+def _source(vendor: str, settings: LoadSettings, wanted: Wanted) -> DltSource:
+    match vendor:
+        case "hubspot":
+            return hubspot(settings, wanted)
+        case "salesforce":
+            return salesforce(settings, wanted)
+        case "pendo":
+            return pendo(settings)
+        case _:
+            return ledger(settings)
+
+
+def _retyped(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
+    """List the tables that must be made anew, as a column's type in the vendor has changed."""
+    if pipeline.default_schema_name is None:
+        return []
+    landed = pipeline.default_schema.tables
+    return [
+        name
+        for name, resource in source.resources.items()
+        for known in [landed[name]["columns"] if name in landed else {}]
+        if any(
+            known[column]["data_type"] != hints["data_type"]
+            for column, hints in resource.columns.items()
+            if column in known
+        )
+    ]
+
+
+class _Alone(RunContext):
+    """A dlt run that reads no settings but ours, and keeps its files in one folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self._global_dir = folder
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        """Give dlt our settings in place of its files and environment variables."""
+        provider = DictionaryProvider()
+        for section, value in DLT_SETTINGS.items():
+            values = value.items() if isinstance(value, dict) else [(section, value)]
+            for key, setting in values:
+                provider.set_value(key, setting, None, *([section] if key != section else []))
+        return [provider]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse; LoadError if another process holds it or it cannot be opened."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(path)
+    except (duckdb.Error, OSError) as error:
+        held = re.search(r"PID (\d+)", str(error))
+        raise LoadError(
+            f"the warehouse {path} is held by process {held[1]}: close it, then load again"
+            if held
+            else f"the warehouse {path} cannot be opened: {str(error).splitlines()[0]}"
+        ) from error
+    with connection:
+        yield connection
+
+
+class _Counts:
+    """The rows of each table as they arrive, and the seconds they took."""
+
+    def __init__(self, vendor: str, progress: Progress) -> None:
+        self._vendor = vendor
+        self._progress = progress
+        self._rows: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def counting(self, name: str) -> Callable[[pa.Table], pa.Table]:
+        """Make a step that lets a table's rows through and counts them."""
+        self._rows[name] = 0
+        self._seconds[name] = 0.0
+
+        def count(rows: pa.Table) -> pa.Table:
+            self._rows[name] += rows.num_rows
+            now = time.perf_counter()
+            self._seconds[name] += now - self._last
+            self._last = now
+            self._progress(self._vendor, name, self._rows[name])
+            return rows
+
+        return count
+
+    def landings(self) -> tuple[Landing, ...]:
+        """Say what was landed; the table of reads is about the load and no part of it."""
+        return tuple(
+            Landing(self._vendor, name, rows, self._seconds[name])
+            for name, rows in self._rows.items()
+            if name != "reads"
+        )
+
+
+def _as_load_error(vendor: str, failed: PipelineStepFailed) -> LoadError:
+    """Find what dlt wrapped: our own error, or why the warehouse could not be written."""
+    error: BaseException | None = failed
+    while error is not None:
+        if isinstance(error, LoadError):
+            return LoadError(str(error))
+        if isinstance(error, duckdb.Error):
+            line = str(error).splitlines()[0]
+            return LoadError(f"{vendor} could not be written to the warehouse: {line}")
+        error = error.__cause__ or error.__context__
+    raise failed

@@ -1,0 +1,7 @@
+{% macro unnest_split(text, separator) -%}
+    {{ return(adapter.dispatch('unnest_split', 'backhaul')(text, separator)) }}
+{%- endmacro %}
+
+{% macro duckdb__unnest_split(text, separator) -%}
+    unnest(string_split({{ text }}, '{{ separator }}'))
+{%- endmacro %}

@@ -1,0 +1,42 @@
+with
+
+reads as (
+
+    select * from {{ ref('stg_pendo__reads') }}
+
+),
+
+lengths as (
+
+    select window_days
+    from (values ({{ var('window_days') | join('), (') }})) as lengths (window_days)
+
+),
+
+today as (
+
+    -- The day of the last landing, not the clock: days that have not landed
+    -- must never look like days without usage.
+    select
+        coalesce(cast(nullif('{{ var("as_of") }}', 'None') as date), max(read_on)) as as_of
+    from reads
+    where object = 'events'
+
+),
+
+windows as (
+
+    select
+        lengths.window_days,
+        today.as_of,
+        today.as_of - lengths.window_days as starts_on,
+        today.as_of - 1 as ends_on,
+        today.as_of - 2 * lengths.window_days as previous_starts_on,
+        today.as_of - lengths.window_days - 1 as previous_ends_on
+
+    from lengths
+    cross join today
+
+)
+
+select * from windows

@@ -1,0 +1,7 @@
+{{ diff(
+    sync=ref('sync_hubspot__companies'),
+    landing=source('hubspot', 'companies'),
+    record_id='id',
+    updated_at='updated_at',
+    writes=ref('int_writes__latest'),
+) }}

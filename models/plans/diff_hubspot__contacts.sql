@@ -1,0 +1,7 @@
+{{ diff(
+    sync=ref('sync_hubspot__contacts'),
+    landing=source('hubspot', 'contacts'),
+    record_id='id',
+    updated_at='updated_at',
+    writes=ref('int_writes__latest'),
+) }}

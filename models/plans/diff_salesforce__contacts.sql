@@ -1,0 +1,7 @@
+{{ diff(
+    sync=ref('sync_salesforce__contacts'),
+    landing=source('salesforce', 'contact'),
+    record_id='Id',
+    updated_at='SystemModstamp',
+    writes=ref('int_writes__latest'),
+) }}

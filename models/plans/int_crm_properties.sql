@@ -1,0 +1,65 @@
+with
+
+hubspot_properties as (
+
+    select * from {{ ref('stg_hubspot__properties') }}
+    where not is_archived
+
+),
+
+salesforce_fields as (
+
+    select * from {{ ref('stg_salesforce__fields') }}
+
+),
+
+properties as (
+
+    select
+        'hubspot' as crm,
+        object,
+        property,
+        type,
+        case
+            when type in ('string', 'enumeration', 'phone_number') then 'string'
+            when type = 'bool' then 'boolean'
+            when type in ('number', 'date', 'datetime') then type
+        end as family,
+        case when type = 'string' then 65536 end as max_length,
+        is_calculated or is_read_only as is_read_only,
+        -- Several values may stand in a checkbox list; only a single choice is one of its options.
+        case when type = 'enumeration' and field_type <> 'checkbox' and options <> '[]' then options end as options
+    from hubspot_properties
+
+    union all
+
+    select
+        'salesforce' as crm,
+        object,
+        property,
+        type,
+        case
+            when type in ('double', 'int', 'long', 'currency', 'percent') then 'number'
+            when type in ('boolean', 'date', 'datetime') then type
+            when
+                type in (
+                    'string',
+                    'textarea',
+                    'picklist',
+                    'multipicklist',
+                    'phone',
+                    'email',
+                    'url',
+                    'combobox',
+                    'reference'
+                ) then 'string'
+        end as family,
+        cast(nullif(max_length, 0) as integer) as max_length,
+        not is_updateable as is_read_only,
+        -- An open picklist would take an unknown value too, and quietly add it to the list.
+        case when type = 'picklist' and picklist_values <> '[]' then picklist_values end as options
+    from salesforce_fields
+
+)
+
+select * from properties

@@ -1,0 +1,35 @@
+with
+
+source as (
+
+    select * from {{ source('pendo', 'events') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        visitor_id,
+        nullif(account_id, '') as account_id,
+        app_id,
+
+        -- text
+        server as server_name,
+        remote_ip,
+        user_agent,
+
+        -- numerics
+        num_events as event_count,
+        num_minutes as minutes,
+
+        -- timestamps
+        {{
+            date_in_zone(timestamp_from_millis('day'), var('subscription_time_zone'))
+        }} as event_on
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,1 @@
+"""Local vendors over real HTTP on loopback, and the world that fills them."""

@@ -1,0 +1,219 @@
+"""The account over HTTP: paths, tokens, scopes, limits and the shape of every answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from email.utils import format_datetime
+from uuid import uuid4
+
+import orjson
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.hubspot import account, batches, objects, properties
+from sandbox.hubspot.call import Answer, Call
+from sandbox.hubspot.errors import HubSpotError
+from sandbox.hubspot.store import HubSpotStore
+
+JSON = "application/json;charset=utf-8"
+HTML = "text/html;charset=iso-8859-1"
+LONGEST_TARGET = 16_000
+NOT_FOUND_PAGE = (
+    '<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=utf-8"/>\n'
+    "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404</h2>\n"
+    "<p>Resource not found</p>\n</body>\n</html>\n"
+)
+TOO_LONG_PAGE = "<html>\n<head><title>414 URI Too Long</title></head>\n</html>\n"
+# What v3 and v4 call /crm/v3/objects/… the dated versions call /crm/objects/2026-09/….
+_LEGACY = re.compile(r"/crm/(v[34])/(objects|properties|owners)(?=/|$)")
+
+Endpoint = Callable[[Call], Answer]
+
+
+class _Version(Convertor[str]):
+    """A version in a path: v3, v4 or a March or September of this century."""
+
+    regex = r"v[34]|20\d\d-(?:03|09)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("hubspot_version", _Version())
+
+READ, WRITE = "crm.objects.{type}.read", "crm.objects.{type}.write"
+READ_SCHEMA, WRITE_SCHEMA = "crm.schemas.{type}.read", "crm.schemas.{type}.write"
+OWNERS, ACCOUNT = "crm.objects.owners.read", "oauth"
+V = "{version:hubspot_version}"
+OBJECTS, PROPERTIES = f"/crm/objects/{V}/{{type}}", f"/crm/properties/{V}/{{type}}"
+
+# Method, path, endpoint, scope; the first path that fits is taken.
+ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
+    ("POST", f"{OBJECTS}/search", objects.search_records, READ),
+    ("POST", f"{OBJECTS}/merge", objects.merge_records, WRITE),
+    ("POST", f"{OBJECTS}/gdpr-delete", objects.purge_record, WRITE),
+    ("POST", f"{OBJECTS}/batch/read", batches.batch_read, READ),
+    ("POST", f"{OBJECTS}/batch/create", batches.batch_create, WRITE),
+    ("POST", f"{OBJECTS}/batch/update", batches.batch_update, WRITE),
+    ("POST", f"{OBJECTS}/batch/upsert", batches.batch_upsert, WRITE),
+    ("POST", f"{OBJECTS}/batch/archive", batches.batch_archive, WRITE),
+    ("GET", OBJECTS, objects.list_records, READ),
+    ("POST", OBJECTS, objects.create_record, WRITE),
+    ("GET", f"{OBJECTS}/{{id}}", objects.read_record, READ),
+    ("PATCH", f"{OBJECTS}/{{id}}", objects.update_record, WRITE),
+    ("DELETE", f"{OBJECTS}/{{id}}", objects.archive_record, WRITE),
+    ("GET", f"{PROPERTIES}/groups", properties.list_groups, READ_SCHEMA),
+    ("POST", f"{PROPERTIES}/groups", properties.create_group, WRITE_SCHEMA),
+    ("GET", f"{PROPERTIES}/groups/{{name}}", properties.read_group, READ_SCHEMA),
+    ("PATCH", f"{PROPERTIES}/groups/{{name}}", properties.update_group, WRITE_SCHEMA),
+    ("DELETE", f"{PROPERTIES}/groups/{{name}}", properties.archive_group, WRITE_SCHEMA),
+    ("POST", f"{PROPERTIES}/batch/create", properties.batch_create_properties, WRITE_SCHEMA),
+    ("POST", f"{PROPERTIES}/batch/read", properties.batch_read_properties, READ_SCHEMA),
+    ("POST", f"{PROPERTIES}/batch/archive", properties.batch_archive_properties, WRITE_SCHEMA),
+    ("GET", PROPERTIES, properties.list_properties, READ_SCHEMA),
+    ("POST", PROPERTIES, properties.create_property, WRITE_SCHEMA),
+    ("GET", f"{PROPERTIES}/{{name}}", properties.read_property, READ_SCHEMA),
+    ("PATCH", f"{PROPERTIES}/{{name}}", properties.update_property, WRITE_SCHEMA),
+    ("DELETE", f"{PROPERTIES}/{{name}}", properties.archive_property, WRITE_SCHEMA),
+    ("GET", f"/crm/owners/{V}", account.list_owners, OWNERS),
+    ("GET", f"/crm/owners/{V}/{{id}}", account.read_owner, OWNERS),
+    ("GET", f"/account-info/{V}/details", account.details, ACCOUNT),
+    ("GET", f"/account-info/{V}/api-usage/daily/private-apps", account.daily_usage, ACCOUNT),
+)
+
+
+class _DatedPaths:
+    """Middleware that turns v3's and v4's paths into the dated ones' form."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": _LEGACY.sub(r"/crm/\2/\1", scope["path"], count=1)}
+        await self._app(scope, receive, send)
+
+
+def hubspot_app(store: HubSpotStore, token: str, *, scopes: Collection[str] | None = None) -> Starlette:
+    """Serve one account to one app that has `token`.
+
+    `scopes` are the scopes granted to the app; None grants all of them.
+    """
+
+    async def no_such_path(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        return _sent(store, request, Answer(status), {})
+
+    routes = [
+        Route(path, _endpoint(store, token, scopes, run, scope), methods=[method])
+        for method, path, run, scope in ENDPOINTS
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_DatedPaths)],
+        exception_handlers={HTTPException: no_such_path},
+    )
+
+
+def _endpoint(
+    store: HubSpotStore,
+    token: str,
+    scopes: Collection[str] | None,
+    run: Endpoint,
+    scope: str,
+) -> Callable[[Request], object]:
+    is_search = run is objects.search_records
+
+    async def endpoint(request: Request) -> Response:
+        raw = await request.body()
+        limits: dict[str, str] = {}
+        try:
+            _authenticate(request, token)
+            try:
+                store.limiter.admit(search=is_search)
+            finally:
+                limits = store.limiter.headers(search=is_search)
+            if len(request.url.path) + len(request.url.query) > LONGEST_TARGET:
+                return _sent(store, request, Answer(414), limits)
+            call = Call(
+                store=store,
+                version=request.path_params["version"],
+                path=request.url.path,
+                params=request.path_params,
+                query={key: request.query_params.getlist(key) for key in request.query_params},
+                raw=raw,
+            )
+            _authorise(call, scope, scopes)
+            answer = run(call)
+        except HubSpotError as error:
+            correlation_id = str(uuid4())
+            body = {**error.body(), "correlationId": correlation_id}
+            answer = Answer(error.status, body, {"X-HubSpot-Correlation-Id": correlation_id})
+        return _sent(store, request, answer, limits)
+
+    return endpoint
+
+
+def _authenticate(request: Request, token: str) -> None:
+    if request.headers.get("authorization") != f"Bearer {token}":
+        raise HubSpotError(
+            401,
+            "Authentication credentials not found. This API supports OAuth 2.0 authentication and "
+            "you can find more details at https://developers.hubspot.com/docs/methods/auth/"
+            "oauth-overview",
+            "INVALID_AUTHENTICATION",
+        )
+
+
+def _authorise(call: Call, scope: str, granted: Collection[str] | None) -> None:
+    if granted is None:
+        return
+    needed = scope.format(type=call.table.kind.name) if "{type}" in scope else scope
+    if needed not in granted:
+        raise HubSpotError(
+            403,
+            "This app hasn't been granted all required scopes to make this call. Read more about "
+            "required scopes here: https://developers.hubspot.com/scopes.",
+            "MISSING_SCOPES",
+            errors=[
+                {
+                    "message": "One or more of the following scopes are required.",
+                    "context": {"requiredGranularScopes": [needed]},
+                }
+            ],
+            links={"scopes": "https://developers.hubspot.com/scopes"},
+        )
+
+
+def _sent(store: HubSpotStore, request: Request, answer: Answer, limits: dict[str, str]) -> Response:
+    """Put an answer on the wire: HTML where HubSpot's gateway speaks, JSON elsewhere."""
+    headers = {
+        "Date": format_datetime(store.clock.now(), usegmt=True),
+        "X-HubSpot-Correlation-Id": str(uuid4()),
+        **limits,
+        **answer.headers,
+    }
+    status = answer.status
+    wants_json = "json" in request.headers.get("accept", "")
+    if status == 414 and answer.body is None:  # noqa: PLR2004 - URI Too Long
+        return Response(TOO_LONG_PAGE, status, headers, HTML)
+    # A record or path that is not there is a page, unless the client asks for JSON.
+    if status == 404 and not wants_json and _is_bare(answer):  # noqa: PLR2004 - Not Found
+        return Response(NOT_FOUND_PAGE, status, headers, HTML)
+    if answer.body is None:
+        return Response(None, status, headers)
+    return Response(orjson.dumps(answer.body), status, headers, JSON)
+
+
+def _is_bare(answer: Answer) -> bool:
+    return answer.body is None or answer.body.get("message") == "resource not found"

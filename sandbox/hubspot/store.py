@@ -1,0 +1,623 @@
+"""One HubSpot account: its records, its property definitions and its search index.
+
+Not safe for threads: one event loop serves the account. Records are values; a write makes a new
+one, so that the search index can go on holding the old one until its lag has passed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from sandbox.hubspot.definitions import (
+    ADMIN_USER_ID,
+    OBJECT_TYPES,
+    TYPE_NAMES,
+    Group,
+    ObjectType,
+    Property,
+)
+from sandbox.hubspot.errors import Failure, HubSpotError, InvalidValues, invalid, not_found
+from sandbox.hubspot.limits import Limiter, Limits, Now
+from sandbox.hubspot.values import (
+    InvalidValue,
+    Normalised,
+    furthest_stage,
+    instant,
+    is_backward,
+    milliseconds,
+    stored,
+)
+from sandbox.records import SeedRecord
+
+APP_ID = 19083857
+MOST_IDENTITIES = 250
+Values = dict[str, str]
+UniqueKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who wrote a value, as a property's history says it."""
+
+    type: str
+    id: str
+    user_id: int | None = None
+
+
+API = Source("INTEGRATION", str(APP_ID))
+PERSON = Source("CRM_UI", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
+IMPORT = Source("IMPORT", "1")
+MERGE = Source("MERGE_OBJECTS", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record at one time; times are epoch milliseconds."""
+
+    number: int
+    values: Values
+    created: int
+    updated: int
+    archived: int | None = None
+
+
+class Revision(NamedTuple):
+    """One value that a property had, since when, and who wrote it.
+
+    A tuple, because a batch of writes makes a thousand of them.
+    """
+
+    value: str
+    at: int
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A checked write: ready to be stored. `number` is set for a new record too."""
+
+    number: int
+    changes: Values
+    warnings: tuple[Normalised, ...] = ()
+    is_new: bool = False
+
+
+class SearchIndex:
+    """Records as search sees them: as they were `lag` milliseconds ago.
+
+    Kept in the order of modification, oldest first, because a write takes a record out and puts
+    it back at the end.
+    """
+
+    def __init__(self, lag: int) -> None:
+        self._lag = lag
+        self._waiting: deque[tuple[int, int, Record | None]] = deque()
+        self._records: dict[int, Record] = {}
+        self.generation = 0
+        self.last_search: tuple[bytes, tuple[int, ...]] = (b"", ())
+
+    def fill(self, records: Iterable[Record]) -> None:
+        """Index what is there from the start, with no lag."""
+        self._records = {record.number: record for record in sorted(records, key=lambda record: record.updated)}
+
+    def put(self, number: int, record: Record | None, now: int) -> None:
+        """Let a change be seen when the lag has passed; None takes the record out."""
+        self._waiting.append((now + self._lag, number, record))
+        self.at(now)
+
+    def at(self, now: int) -> dict[int, Record]:
+        """Give what search sees now."""
+        while self._waiting and self._waiting[0][0] <= now:
+            _, number, record = self._waiting.popleft()
+            self._records.pop(number, None)
+            if record is not None:
+                self._records[number] = record
+            self.generation += 1
+        return self._records
+
+
+@dataclass(slots=True)
+class Table:
+    """All records of one type, with their definitions and indexes.
+
+    `live` and `bin` are sorted record numbers; `merged` leads from an old number to the
+    survivor's; `taken` says which record has a unique value; `filled` are the properties that
+    HubSpot fills in and shows after every write.
+    """
+
+    kind: ObjectType
+    properties: dict[str, Property]
+    groups: dict[str, Group]
+    index: SearchIndex
+    records: dict[int, Record] = field(default_factory=dict)
+    live: list[int] = field(default_factory=list)
+    bin: list[int] = field(default_factory=list)
+    merged: dict[int, int] = field(default_factory=dict)
+    taken: dict[UniqueKey, int] = field(default_factory=dict)
+    history: dict[int, dict[str, list[Revision]]] = field(default_factory=dict)
+    unique: frozenset[str] = frozenset()
+    last_number: int = 0
+    filled: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        read_only = (p.name for p in self.kind.properties if p.read_only)
+        self.filled = frozenset((*self.kind.on_create, *read_only))
+
+    def next_number(self) -> int:
+        """Give out a record number; numbers rise and are never given twice."""
+        self.last_number += 1
+        return self.last_number
+
+    def defined(self, name: str) -> Property | None:
+        """Find a property that is not archived."""
+        found = self.properties.get(name)
+        return None if found is None or found.archived else found
+
+    def find(self, record_id: str, id_property: str | None = None) -> Record | None:
+        """Find a live record by id, or by a property whose values are unique.
+
+        Does not follow merges.
+        """
+        if id_property is None or id_property == "hs_object_id":
+            number = int(record_id) if record_id.isdecimal() else None
+        else:
+            if id_property not in self.unique or id_property == "hs_additional_emails":
+                raise invalid(
+                    f"Unable to perform update/upsert by non-unique {self.kind.type_id} property {id_property}"
+                )
+            number = self.taken.get((id_property, _fold(record_id)))
+        record = None if number is None else self.records.get(number)
+        return None if record is None or record.archived is not None else record
+
+    def survivor(self, record_id: str) -> str:
+        """Give the id that a merged record's id stands for now, or the id itself."""
+        if not record_id.isdecimal():
+            return record_id
+        return str(self.merged.get(int(record_id), record_id))
+
+    def name_unique(self) -> None:
+        """Note again which properties must be unique, after definitions changed."""
+        names = {p.name for p in self.properties.values() if p.unique and not p.archived}
+        if self.kind.has_email:
+            names |= {"email", "hs_additional_emails"}
+        self.unique = frozenset(names)
+
+    def unique_keys(self, values: Mapping[str, str]) -> Iterator[UniqueKey]:
+        """List what nobody else may have; additional addresses count as emails."""
+        for name in self.unique:
+            value = values.get(name)
+            if not value:
+                continue
+            if name == "hs_additional_emails":
+                yield from (("email", _fold(part)) for part in value.split(";") if part.strip())
+            else:
+                yield name, _fold(value)
+
+
+class HubSpotStore:
+    """One HubSpot account; a CrmStore, plus what the API needs.
+
+    `owners` are SeedRecords of object "owners" with email, firstName, lastName and userId.
+    `index_lag` is in seconds. With `partial_updates`, trace ids make batch update and upsert
+    answer 207 for a refused value, as they do in batch create; without, it refuses the batch.
+    """
+
+    def __init__(  # noqa: PLR0913 - an account has this many settings, each with a default
+        self,
+        records: Iterable[SeedRecord],
+        clock: Now,
+        *,
+        owners: Iterable[SeedRecord] = (),
+        index_lag: float = 1.5,
+        limits: Limits | None = None,
+        time_zone: str = "America/New_York",
+        portal_id: int = 24601001,
+        partial_updates: bool = False,
+    ) -> None:
+        self.clock = clock
+        self.portal_id = portal_id
+        self.time_zone = time_zone
+        self.partial_updates = partial_updates
+        self.limiter = Limiter(clock, limits or Limits(), time_zone)
+        self.owners = {owner.id: owner for owner in owners}
+        self.tables = {
+            kind.name: Table(
+                kind,
+                {definition.name: definition for definition in kind.properties},
+                {group.name: group for group in kind.groups},
+                SearchIndex(round(index_lag * 1000)),
+            )
+            for kind in OBJECT_TYPES
+        }
+        for table in self.tables.values():
+            table.name_unique()
+        for seed in records:
+            self._plant(seed)
+        for table in self.tables.values():
+            table.live.sort()
+            table.bin.sort()
+            table.last_number = max(table.records, default=100)
+            table.index.fill(table.records[number] for number in table.live)
+
+    # What a person can do, from outside the API.
+
+    def edit(self, object_type: str, record_id: str, properties: Mapping[str, object]) -> None:
+        """Change properties as another user would in HubSpot's own pages.
+
+        A person may set a lifecycle stage back; everything else is checked as in the API.
+        Raises KeyError for an unknown record, HubSpotError for a value that is refused.
+        """
+        table, record = self._known(object_type, record_id)
+        given = {name: "" if value is None else value for name, value in properties.items()}
+        changes, _ = self.check(table, given, normalises=True)
+        self.refuse_taken(table, changes, record.number, {})
+        self.update(table, record, changes, PERSON)
+
+    def merge(self, object_type: str, primary_id: str, secondary_id: str) -> str:
+        """Merge two records into a new one and return its id."""
+        table, primary = self._known(object_type, primary_id)
+        _, secondary = self._known(object_type, secondary_id)
+        return str(self.unite(table, primary, secondary).number)
+
+    def delete(self, object_type: str, record_id: str) -> None:
+        """Move a record to the recycle bin."""
+        self.archive(*self._known(object_type, record_id))
+
+    def records(self, object_type: str) -> list[dict[str, object]]:
+        """Give the stored records, archived ones too, with every property that has a value."""
+        table = self._table(object_type)
+        return [
+            self.shown(table, record, sorted(filter(table.defined, record.values)))
+            for _, record in sorted(table.records.items())
+        ]
+
+    # What the API's endpoints are made of.
+
+    def now(self) -> int:
+        """Give the present moment in epoch milliseconds."""
+        return milliseconds(self.clock.now())
+
+    def table(self, object_type: str) -> Table:
+        """Find the records of a type by any of its names, or refuse as HubSpot does."""
+        name = TYPE_NAMES.get(object_type.lower())
+        if name is None:
+            raise HubSpotError(400, f"Unable to infer object type from: {object_type}")
+        return self.tables[name]
+
+    def check(
+        self, table: Table, given: Mapping[str, object], *, normalises: bool
+    ) -> tuple[Values, tuple[Normalised, ...]]:
+        """Give what would be stored for the given values, and the warnings.
+
+        Raises InvalidValues for all that are refused. Writes nothing.
+        """
+        changes: Values = {}
+        warnings: list[Normalised] = []
+        failures: list[Failure] = []
+        for name, raw in given.items():
+            definition = table.defined(name)
+            if definition is None:
+                message = f'Property "{name}" does not exist'
+                failures.append(Failure(name, "PROPERTY_DOESNT_EXIST", message))
+                continue
+            try:
+                changes[name], warning = stored(definition, raw, self.owners, normalises=normalises)
+            except InvalidValue as refusal:
+                failures.append(refusal.of(name))
+            else:
+                if warning is not None:
+                    warnings.append(warning)
+        if failures:
+            raise InvalidValues(failures)
+        return changes, tuple(warnings)
+
+    def taken_by(
+        self,
+        table: Table,
+        changes: Mapping[str, str],
+        number: int,
+        claims: Mapping[UniqueKey, int],
+    ) -> tuple[UniqueKey, int] | None:
+        """Find a unique value that another record has, or claims in the same batch."""
+        if table.unique.isdisjoint(changes):
+            return None
+        for key in table.unique_keys(changes):
+            holder = claims.get(key, table.taken.get(key, number))
+            if holder != number:
+                return key, holder
+        return None
+
+    def refuse_taken(
+        self,
+        table: Table,
+        changes: Mapping[str, str],
+        number: int,
+        claims: Mapping[UniqueKey, int],
+    ) -> None:
+        """Raise HubSpot's 400 if another record has one of the unique values."""
+        clash = self.taken_by(table, changes, number, claims)
+        if clash is not None:
+            (name, value), holder = clash
+            raise invalid(
+                f"Cannot set PropertyValueCoordinates{{portalId={self.portal_id}, "
+                f"objectTypeId=ObjectTypeId{{legacyObjectType={table.kind.label}}}, "
+                f"propertyName={name}, value={value}}} on {number}. "
+                f"{holder} already has that value."
+            )
+
+    def apply(self, table: Table, write: Write) -> Record:
+        """Store a checked write of the API."""
+        if write.is_new:
+            return self.create(table, write.number, write.changes, API)
+        record = table.records[write.number]
+        changes = write.changes
+        before, after = record.values.get("lifecyclestage", ""), changes.get("lifecyclestage", "")
+        if is_backward(before, after):
+            changes = {name: v for name, v in changes.items() if name != "lifecyclestage"}
+        return self.update(table, record, changes, API)
+
+    def create(self, table: Table, number: int, changes: Values, source: Source) -> Record:
+        """Store a new record under a number that `next_number` gave."""
+        now = self.now()
+        values = {name: _joined(table.properties[name], "", value) for name, value in changes.items() if value != ""}
+        for name, value in table.kind.on_create.items():
+            values.setdefault(name, value)
+        if "website" in table.properties and "domain" in values:
+            values.setdefault("website", values["domain"])
+        values |= {
+            "hs_object_id": str(number),
+            "createdate": instant(now),
+            "hs_object_source": source.type,
+            "hs_object_source_id": source.id,
+            "hs_object_source_label": source.type,
+        }
+        if table.kind.has_email:
+            values["hs_all_contact_vids"] = str(number)
+        record = Record(number, self._finished(table, values, now), now, now)
+        insort(table.live, number)
+        self._put(table, None, record, now)
+        return record
+
+    def update(self, table: Table, record: Record, changes: Values, source: Source) -> Record:
+        """Store changed values; the modification time moves even if nothing differs."""
+        now = self.now()
+        before = record.values
+        changes = {
+            name: _joined(table.properties[name], before.get(name, ""), value)
+            for name, value in changes.items()
+            # Clearing what was never set leaves no trace.
+            if value != "" or name in before
+        }
+        self._remember(table, record, changes, now, source)
+        values = self._finished(table, {**before, **changes}, now)
+        changed = Record(record.number, values, record.created, now)
+        self._put(table, record, changed, now)
+        return changed
+
+    def archive(self, table: Table, record: Record) -> None:
+        """Move a live record to the recycle bin; its unique values become free."""
+        now = self.now()
+        self._take_out(table, record, now)
+        table.records[record.number] = replace(record, archived=now)
+        insort(table.bin, record.number)
+
+    def purge(self, table: Table, record: Record) -> None:
+        """Delete a record for good."""
+        self._take_out(table, record, self.now())
+        table.history.pop(record.number, None)
+
+    def unite(self, table: Table, primary: Record, secondary: Record) -> Record:
+        """Merge two live records into one with a new number; the old numbers lead to it.
+
+        The primary's values win where it has any; an email keeps its owner's other addresses;
+        the lifecycle stage is the one furthest down the funnel.
+        """
+        pair = (primary, secondary)
+        identities = [old for record in pair for old in (*_merged_ids(record), str(record.number))]
+        if len(identities) > MOST_IDENTITIES:
+            raise HubSpotError(414, f"Cannot have more than {MOST_IDENTITIES} identities on a profile")
+        now, number = self.now(), table.next_number()
+        created = min(record.created for record in pair)
+        values = {
+            name: value for record in (secondary, primary) for name, value in record.values.items() if value != ""
+        }
+        values |= {
+            "hs_object_id": str(number),
+            "createdate": instant(created),
+            "hs_merged_object_ids": ";".join(identities),
+        }
+        stage = furthest_stage(*(record.values.get("lifecyclestage", "") for record in pair))
+        if stage:
+            values["lifecyclestage"] = stage
+        if table.kind.has_email:
+            values |= _united_contact(number, pair, identities, now)
+        for record in pair:
+            self._take_out(table, record, now)
+        for old in identities:
+            table.merged[int(old)] = number
+        united = Record(number, self._finished(table, values, now), created, now)
+        table.history[number] = {name: [Revision(value, now, MERGE)] for name, value in values.items()}
+        insort(table.live, number)
+        self._put(table, None, united, now)
+        return united
+
+    def shown(
+        self, table: Table, record: Record, names: Iterable[str], with_history: Iterable[str] = ()
+    ) -> dict[str, object]:
+        """Give a record as the API does, with the named properties."""
+        values = record.values
+        kind = table.kind
+        body: dict[str, object] = {
+            "id": str(record.number),
+            "properties": {name: values.get(name) for name in names},
+            "createdAt": values["createdate"],
+            "updatedAt": values[kind.modified],
+            "archived": record.archived is not None,
+            "url": (f"https://app.hubspot.com/contacts/{self.portal_id}/record/{kind.type_id}/{record.number}"),
+        }
+        if record.archived is not None:
+            body["archivedAt"] = instant(record.archived)
+        revisions = {name: self._revisions(table, record, name) for name in with_history}
+        if revisions:
+            body["propertiesWithHistory"] = revisions
+        return body
+
+    def _revisions(self, table: Table, record: Record, name: str) -> list[dict[str, object]]:
+        """List what a property was, newest first."""
+        known = table.history.get(record.number, {}).get(name)
+        if known is None:
+            value = record.values.get(name)
+            known = [] if value is None else [_first_revision(record, value)]
+        return [
+            {
+                "value": revision.value,
+                "timestamp": instant(revision.at),
+                "sourceType": revision.source.type,
+                "sourceId": revision.source.id,
+                **({"updatedByUserId": revision.source.user_id} if revision.source.user_id is not None else {}),
+            }
+            for revision in reversed(known)
+        ]
+
+    def _remember(self, table: Table, record: Record, changes: Values, now: int, source: Source) -> None:
+        """Add the values that differ to the properties' histories, and forget the oldest."""
+        history = table.history.setdefault(record.number, {})
+        for name, value in changes.items():
+            before = record.values.get(name)
+            if value == before:
+                continue
+            start = [] if before is None else [_first_revision(record, before)]
+            revisions = history.setdefault(name, start)
+            revisions.append(Revision(value, now, source))
+            del revisions[: -table.kind.revisions]
+
+    def _finished(self, table: Table, values: Values, now: int) -> Values:
+        """Add what HubSpot works out itself."""
+        values[table.kind.modified] = instant(now)
+        if table.kind.has_email:
+            values.update(_worked_out(values))
+        return values
+
+    def _put(self, table: Table, before: Record | None, after: Record, now: int) -> None:
+        was = {} if before is None else before.values
+        if any(was.get(name) != after.values.get(name) for name in table.unique):
+            old, new = set(table.unique_keys(was)), set(table.unique_keys(after.values))
+            self._release(table, old - new, after.number)
+            table.taken.update(dict.fromkeys(new - old, after.number))
+        table.records[after.number] = after
+        table.index.put(after.number, after, now)
+
+    def _take_out(self, table: Table, record: Record, now: int) -> None:
+        del table.records[record.number]
+        table.live.pop(bisect_left(table.live, record.number))
+        self._release(table, table.unique_keys(record.values), record.number)
+        table.index.put(record.number, None, now)
+
+    def _release(self, table: Table, keys: Iterable[UniqueKey], number: int) -> None:
+        for key in keys:
+            if table.taken.get(key) == number:
+                del table.taken[key]
+
+    def _plant(self, seed: SeedRecord) -> None:
+        """Store a record of the world as it is; nothing but its properties' names is checked."""
+        table = self._table(seed.object)
+        unknown = [name for name in seed.properties if name not in table.properties]
+        if unknown:
+            raise ValueError(f"{seed.object} {seed.id}: HubSpot has no property {unknown[0]}")
+        number, created = int(seed.id), milliseconds(seed.created_at)
+        updated = milliseconds(seed.updated_at)
+        values = {name: str(v) for name, v in seed.properties.items() if v is not None}
+        values |= {
+            "hs_object_id": seed.id,
+            "createdate": instant(created),
+            "hs_object_source": IMPORT.type,
+        }
+        if table.kind.has_email:
+            values["hs_all_contact_vids"] = seed.id
+        values = self._finished(table, values, updated)
+        record = Record(number, values, created, updated, updated if seed.archived else None)
+        table.records[number] = record
+        if seed.archived:
+            table.bin.append(number)
+            return
+        table.live.append(number)
+        for key in table.unique_keys(values):
+            table.taken.setdefault(key, number)
+
+    def _table(self, object_type: str) -> Table:
+        name = TYPE_NAMES.get(object_type.lower())
+        if name is None:
+            raise KeyError(f"HubSpot has no object type {object_type}")
+        return self.tables[name]
+
+    def _known(self, object_type: str, record_id: str) -> tuple[Table, Record]:
+        table = self._table(object_type)
+        record = table.find(table.survivor(record_id))
+        if record is None:
+            raise KeyError(f"HubSpot has no live {table.kind.singular} {record_id}")
+        return table, record
+
+
+def live_record(table: Table, record_id: str, id_property: str | None = None) -> Record:
+    """Find a live record for a call about one record, following merges, or answer 404."""
+    record = table.find(table.survivor(record_id) if id_property is None else record_id, id_property)
+    if record is None:
+        raise not_found()
+    return record
+
+
+def _first_revision(record: Record, value: str) -> Revision:
+    """Work out the revision that a value had from the record's start: none is kept for those."""
+    made_by_api = record.values.get("hs_object_source") == API.type
+    return Revision(value, record.created, API if made_by_api else IMPORT)
+
+
+def _fold(value: str) -> str:
+    return value.strip().lower()
+
+
+def _joined(definition: Property, before: str, after: str) -> str:
+    """Add to the options that are set, if a multiple choice's value begins with ';'."""
+    if not (definition.is_multiple and after.startswith(";")):
+        return after
+    return ";".join(dict.fromkeys(part for part in f"{before}{after}".split(";") if part))
+
+
+def _worked_out(values: Mapping[str, str]) -> Values:
+    email = values.get("email", "")
+    name = f"{values.get('firstname', '')} {values.get('lastname', '')}".strip()
+    worked_out = {"hs_full_name_or_email": name or email}
+    if email:
+        worked_out["hs_email_domain"] = email.strip().rpartition("@")[2]
+    elif "hs_email_domain" in values:
+        worked_out["hs_email_domain"] = ""
+    return worked_out
+
+
+def _merged_ids(record: Record) -> list[str]:
+    return [old for old in record.values.get("hs_merged_object_ids", "").split(";") if old]
+
+
+def _united_contact(number: int, pair: tuple[Record, Record], identities: list[str], now: int) -> Values:
+    """Work out a merged contact's addresses and ids."""
+    addresses = dict.fromkeys(
+        address
+        for record in pair
+        for name in ("email", "hs_additional_emails")
+        for address in record.values.get(name, "").split(";")
+        if address
+    )
+    united = {
+        "hs_all_contact_vids": ";".join((str(number), *identities)),
+        "hs_calculated_merged_vids": ";".join(f"{old}:{now}" for old in identities),
+    }
+    if addresses:
+        first, *others = addresses
+        united["email"] = first
+        if others:
+            united["hs_additional_emails"] = ";".join(others)
+    return united

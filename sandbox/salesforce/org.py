@@ -1,0 +1,289 @@
+"""One org: its schema, its rows, and what each user may see of them.
+
+Rows are dicts under the API names that are replaced, never changed, when a record is saved, so that
+whoever holds one holds the record as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from sandbox.clock import Clock
+
+from .errors import refused
+from .ids import checksum, make_id
+from .schema import OBJECTS, Entity, Field, Row, Schema
+from .values import write_time
+
+
+def _fixed_id(short: str) -> str:
+    return short + checksum(short)
+
+
+ORG_ID = _fixed_id("00DSbOrg0000001")
+ADMIN_ID = _fixed_id("005SbOrg0000001")
+INTEGRATION_ID = _fixed_id("005SbOrg0000002")
+QUEUE_ID = _fixed_id("00GSbOrg0000001")  # where the lead assignment rule sends leads
+
+
+class Org:
+    """The rows of one org, by object and id."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.schema = Schema(OBJECTS)
+        self.changed = clock.now()  # when the schema or a permission last changed
+        self._rows: dict[str, dict[str, Row]] = {one.name: {} for one in self.schema.entities()}
+        self._unique: dict[tuple[str, str], dict[str, str]] = {}
+        self._grants: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self._undo: list[tuple[Entity, str, Row | None]] | None = None
+        self._made = 0
+        self._plant()
+
+    def _plant(self) -> None:
+        """Make the org itself, its administrator, its API user and its lead queue."""
+        stamps = self.stamps(ADMIN_ID, created=True)
+        rows: dict[str, Row] = {
+            ORG_ID: {
+                "Name": "Backhaul Sandbox",
+                "OrganizationType": "Enterprise Edition",
+                "InstanceName": "LO1",
+                "IsSandbox": True,
+                "TimeZoneSidKey": "America/New_York",
+                "DefaultLocaleSidKey": "en_US",
+                "LanguageLocaleKey": "en_US",
+            },
+            ADMIN_ID: _user("System", "Administrator", "admin@sandbox.example"),
+            INTEGRATION_ID: _user("Integration", "User", "integration@sandbox.example"),
+            QUEUE_ID: {"Name": "Inbound Leads", "DeveloperName": "Inbound_Leads", "Type": "Queue"},
+        }
+        for record_id, values in rows.items():
+            entity = self.schema.entity_of(record_id)
+            if entity is not None:
+                self.save(entity, {"Id": record_id, **values, **stamps})
+
+    # rows
+
+    def now(self) -> str:
+        """Write the present moment as a stored time."""
+        return write_time(self.clock.now())
+
+    def stamps(self, user_id: str, *, created: bool = False) -> Row:
+        """Give the audit fields of a write that happens now."""
+        now = self.now()
+        changed: Row = {
+            "LastModifiedDate": now,
+            "LastModifiedById": user_id,
+            "SystemModstamp": now,
+        }
+        return {"CreatedDate": now, "CreatedById": user_id, **changed} if created else changed
+
+    def new_id(self, entity: Entity) -> str:
+        """Make an id that no record has."""
+        while True:
+            self._made += 1
+            record_id = make_id(entity.prefix, self._made)
+            if record_id not in self._rows[entity.name]:
+                return record_id
+
+    def rows(self, entity: Entity) -> Iterable[Row]:
+        """Give an object's rows, the deleted ones too."""
+        return self._rows[entity.name].values()
+
+    def row(self, entity: Entity, record_id: str) -> Row | None:
+        """Find a row, deleted or not, by its 18-character id."""
+        return self._rows[entity.name].get(record_id)
+
+    def find(self, record_id: object) -> Row | None:
+        """Find a row of any object that is not deleted."""
+        entity = self.schema.entity_of(record_id) if isinstance(record_id, str) else None
+        row = None if entity is None else self._rows[entity.name].get(str(record_id))
+        return None if row is None or row.get("IsDeleted") else row
+
+    def save(self, entity: Entity, row: Row) -> None:
+        """Put a row in place of the one with its id, if there is one."""
+        record_id = str(row["Id"])
+        before = self._rows[entity.name].get(record_id)
+        self._replace(entity, record_id, before, row)
+
+    def remove(self, entity: Entity, record_id: str) -> None:
+        """Drop a row of a setup object, which has no recycle bin."""
+        self._replace(entity, record_id, self._rows[entity.name].get(record_id), None)
+
+    def _replace(self, entity: Entity, record_id: str, old: Row | None, new: Row | None) -> None:
+        if self._undo is not None:
+            self._undo.append((entity, record_id, old))
+        for field in self.schema.fields(entity).values():
+            if field.unique:
+                index = self._unique.setdefault((entity.name, field.name), {})
+                if old is not None and (key := _unique_key(field, old)) is not None:
+                    index.pop(key, None)
+                if new is not None and (key := _unique_key(field, new)) is not None:
+                    index[key] = record_id
+        if new is None:
+            self._rows[entity.name].pop(record_id, None)
+        else:
+            self._rows[entity.name][record_id] = new
+        if entity.setup:
+            self._grants.clear()
+            self.changed = self.clock.now()
+
+    def holder(self, entity: Entity, field: Field, value: object) -> str | None:
+        """Find the live record that already has a unique value."""
+        key = _unique_key(field, {field.name: value})
+        index = self._unique.get((entity.name, field.name), {})
+        return None if key is None else index.get(key)
+
+    def begin(self) -> None:
+        """Remember every row as it was, until `commit` or `roll_back`."""
+        self._undo = []
+
+    def commit(self) -> None:
+        """Keep what was written since `begin`."""
+        self._undo = None
+
+    def roll_back(self) -> None:
+        """Undo what was written since `begin`."""
+        undo, self._undo = self._undo or [], None
+        for entity, record_id, before in reversed(undo):
+            self._replace(entity, record_id, self.row(entity, record_id), before)
+
+    # schema
+
+    def add_field(self, entity: Entity, field: Field) -> None:
+        """Give an object a custom field; a checkbox is false on the records that exist."""
+        self.schema.add_field(entity, field)
+        if field.default is not None:
+            for row in list(self.rows(entity)):
+                self.save(entity, {**row, field.name: field.default})
+        self.changed = self.clock.now()
+
+    def remove_field(self, entity: Entity, field: Field) -> None:
+        """Delete a custom field, its values and its permissions."""
+        self.schema.remove_field(entity, field.name)
+        for row in list(self.rows(entity)):
+            self.save(entity, {key: value for key, value in row.items() if key != field.name})
+        permissions = self.schema.entity("FieldPermissions")
+        if permissions is not None:
+            for row in list(self.rows(permissions)):
+                if row["Field"] == f"{entity.name}.{field.name}":
+                    self.remove(permissions, str(row["Id"]))
+        self._unique.pop((entity.name, field.name), None)
+        self.changed = self.clock.now()
+
+    # permissions
+
+    def may_read(self, user_id: str | None, entity: Entity, field: Field) -> bool:
+        """Whether a user sees a field; None is the org itself and sees all."""
+        if user_id is None or field.granted:
+            return True
+        return f"{entity.name}.{field.name}" in self._granted(user_id)[0]
+
+    def may_edit(self, user_id: str | None, entity: Entity, field: Field) -> bool:
+        """Whether a user's permissions let a field be written."""
+        if user_id is None or field.granted:
+            return True
+        return f"{entity.name}.{field.name}" in self._granted(user_id)[1]
+
+    def _granted(self, user_id: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Give the fields that a user's permission sets let be read, and edited."""
+        if user_id not in self._grants:
+            held = {
+                row["PermissionSetId"]
+                for row in self._rows["PermissionSetAssignment"].values()
+                if row["AssigneeId"] == user_id
+            }
+            rows = [row for row in self._rows["FieldPermissions"].values() if row["ParentId"] in held]
+            self._grants[user_id] = (
+                frozenset(str(row["Field"]) for row in rows if row["PermissionsRead"]),
+                frozenset(str(row["Field"]) for row in rows if row["PermissionsEdit"]),
+            )
+        return self._grants[user_id]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An org as one user queries it; `prefix` is the path that record addresses start with."""
+
+    org: Org
+    user_id: str | None
+    prefix: str
+    deleted: bool = False
+    tooling: bool = False
+
+    def entity(self, name: str) -> Entity | None:
+        """Find an object of this API."""
+        found = self.org.schema.entity(name)
+        return found if found is not None and found.tooling == self.tooling else None
+
+    def need_entity(self, name: str) -> Entity:
+        """Find an object named in a path; raises Refused with NOT_FOUND."""
+        found = self.entity(name)
+        if found is None:
+            raise refused("NOT_FOUND", "The requested resource does not exist", status=404)
+        return found
+
+    def field(self, entity: Entity, name: str) -> Field | None:
+        """Find a field that the user may read."""
+        found = self.org.schema.field(entity, name)
+        return found if found and self.org.may_read(self.user_id, entity, found) else None
+
+    def fields(self, entity: Entity) -> list[Field]:
+        """Give the fields that the user may read."""
+        return [
+            field for field in self.org.schema.fields(entity).values() if self.org.may_read(self.user_id, entity, field)
+        ]
+
+    def reference(self, entity: Entity, relationship: str) -> Field | None:
+        """Find the readable reference field behind a relationship's name."""
+        for field in self.fields(entity):
+            if (field.relationship or "").lower() == relationship.lower() and field.references:
+                return field
+        return None
+
+    def children(self, entity: Entity, relationship: str) -> tuple[Entity, Field] | None:
+        """Find a child object and its reference field by the child relationship's name."""
+        for child, field in self.org.schema.parents(entity):
+            if (field.children or "").lower() == relationship.lower():
+                return (child, field) if self.field(child, field.name) else None
+        return None
+
+    def rows(self, entity: Entity) -> Iterable[Row]:
+        """Give an object's rows; deleted ones only in `queryAll`."""
+        rows = self.org.rows(entity)
+        return rows if self.deleted else (row for row in rows if not row.get("IsDeleted"))
+
+    def row(self, record_id: object) -> Row | None:
+        """Find a row of any object that is not deleted."""
+        return self.org.find(record_id)
+
+    def attributes(self, entity: Entity, row: Row) -> dict[str, object]:
+        """Say a record's type and address."""
+        return {"type": entity.name, "url": f"{self.prefix}/sobjects/{entity.name}/{row['Id']}"}
+
+    def today(self) -> date:
+        """Give the date; the API user works in UTC."""
+        return self.org.clock.now().date()
+
+
+def _user(first: str, last: str, email: str) -> Row:
+    return {
+        "Username": email,
+        "FirstName": first,
+        "LastName": last,
+        "Name": f"{first} {last}",
+        "Email": email,
+        "Alias": first[:8].lower(),
+        "IsActive": True,
+        "UserType": "Standard",
+        "TimeZoneSidKey": "GMT",
+    }
+
+
+def _unique_key(field: Field, row: Row) -> str | None:
+    value = row.get(field.name)
+    if value is None or row.get("IsDeleted"):
+        return None
+    return str(value) if field.case_sensitive else str(value).lower()

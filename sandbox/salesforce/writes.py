@@ -1,0 +1,265 @@
+"""Create, update, upsert and delete records by the rules of the org.
+
+Every function raises Refused, and then has changed nothing. `user_id` None is the org itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .errors import Problem, Refused, Unreadable, not_found, refused
+from .ids import full_id
+from .org import QUEUE_ID, Org
+from .schema import Entity, Field, Row
+from .values import read_value
+
+DEVELOPER_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes, and whether the active assignment rules run on what they write."""
+
+    org: Org
+    user_id: str | None
+    stamp_id: str
+    assign: bool = True
+
+
+def create(writer: Writer, entity: Entity, payload: Mapping[str, object]) -> str:
+    """Make a record and return its id."""
+    org = writer.org
+    if not entity.createable:
+        raise refused("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"{entity.label} is read only")
+    values = _read(writer, entity, payload, creating=True)
+    row: Row = {}
+    for field in org.schema.fields(entity).values():
+        if field.name in values:
+            row[field.name] = values[field.name]
+        elif field.default is not None:
+            row[field.name] = field.default
+    row["Id"] = org.new_id(entity)
+    if org.schema.field(entity, "OwnerId") and row.get("OwnerId") is None:
+        row["OwnerId"] = writer.stamp_id
+    row |= org.stamps(writer.stamp_id, created=True)
+    _save(writer, entity, row, values)
+    return str(row["Id"])
+
+
+def update(writer: Writer, entity: Entity, record_id: str, payload: Mapping[str, object]) -> None:
+    """Change a record; writing the values it already has still bumps its stamps."""
+    org = writer.org
+    row = live_row(org, entity, record_id)
+    if not entity.updateable:
+        raise refused("INVALID_TYPE_FOR_OPERATION", f"entity type {entity.name} cannot be updated")
+    values = _read(writer, entity, payload, creating=False)
+    if row.get("IsConverted"):
+        raise refused("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", ())
+    _save(writer, entity, {**row, **values, **org.stamps(writer.stamp_id)}, values)
+
+
+def delete(writer: Writer, entity: Entity, record_id: str) -> None:
+    """Move a record and what hangs on it to the recycle bin; setup objects are just gone."""
+    org = writer.org
+    row = live_row(org, entity, record_id)
+    if not entity.deletable:
+        raise refused("INSUFFICIENT_ACCESS_OR_READONLY", f"{entity.label} records cannot be deleted")
+    for child, field in org.schema.parents(entity):
+        if field.cascade_delete:
+            for one in list(org.rows(child)):
+                if one.get(field.name) == row["Id"] and not one.get("IsDeleted"):
+                    delete(writer, child, str(one["Id"]))
+    if entity.setup:
+        org.remove(entity, str(row["Id"]))
+    else:
+        org.save(entity, {**row, **org.stamps(writer.stamp_id), "IsDeleted": True})
+
+
+def live_row(org: Org, entity: Entity, record_id: str) -> Row:
+    """Find a record to write; raises Refused for an id that is malformed, gone or unknown."""
+    found = full_id(record_id)
+    if found is None:
+        raise refused("MALFORMED_ID", f"malformed id {record_id}", ())
+    if not found.startswith(entity.prefix):
+        raise refused("MALFORMED_ID", f"{entity.label} ID: id value of incorrect type: {record_id}", ("Id",))
+    row = org.row(entity, found)
+    if row is None:
+        raise not_found()
+    if row.get("IsDeleted"):
+        raise refused("ENTITY_IS_DELETED", "entity is deleted", (), status=404)
+    return row
+
+
+def external_id(org: Org, user_id: str | None, entity: Entity, name: str) -> Field:
+    """Find a field that records may be addressed by; raises Refused with NOT_FOUND."""
+    field = org.schema.field(entity, name)
+    if field is None or not field.id_lookup or not org.may_read(user_id, entity, field):
+        raise not_found(f"Provided external ID field does not exist or is not accessible: {name}")
+    return field
+
+
+def matches(org: Org, entity: Entity, field: Field, values: Iterable[str]) -> dict[str, list[str]]:
+    """Find the live records with each of these external ids, compared without case."""
+    fold = str if field.case_sensitive else str.lower
+    found: dict[str, list[str]] = {fold(value): [] for value in values}
+    for row in org.rows(entity):
+        value = row.get(field.name)
+        if value is not None and not row.get("IsDeleted") and fold(str(value)) in found:
+            found[fold(str(value))].append(str(row["Id"]))
+    return {value: found[fold(value)] for value in values}
+
+
+def _read(writer: Writer, entity: Entity, payload: Mapping[str, object], *, creating: bool) -> Row:
+    """Check a payload field by field and read its values."""
+    org = writer.org
+    values: Row = {}
+    blocked: list[str] = []
+    problems: list[Problem] = []
+    for name, value in payload.items():
+        if name.lower() == "attributes":
+            continue
+        field = org.schema.field(entity, name)
+        if field is None:
+            raise refused("INVALID_FIELD", f"No such column '{name}' on sobject of type {entity.name}")
+        open_field = field.createable if creating else field.updateable
+        if not open_field or not org.may_edit(writer.user_id, entity, field):
+            blocked.append(field.name)
+            continue
+        try:
+            read = read_value(field, value)
+            values[field.name] = _reference(org, field, read) if field.references else read
+        except Unreadable:
+            raise
+        except Refused as refusal:
+            problems += refusal.problems
+    if blocked:
+        raise refused(
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            f"Unable to create/update fields: {', '.join(blocked)}. Please check the security "
+            "settings of this field and verify that it is read/write for your profile or "
+            "permission set.",
+            tuple(blocked),
+        )
+    problems += _missing(org, entity, values, creating=creating)
+    if problems:
+        raise Refused(problems)
+    return values
+
+
+def _missing(org: Org, entity: Entity, values: Row, *, creating: bool) -> list[Problem]:
+    """Say which required fields have no value."""
+    names = tuple(
+        field.name
+        for field in org.schema.fields(entity).values()
+        if not field.nillable
+        and field.createable
+        and field.type != "boolean"
+        and values.get(field.name) is None
+        and (field.name in values or (creating and not field.defaulted))
+    )
+    message = f"Required fields are missing: [{', '.join(names)}]"
+    return [Problem("REQUIRED_FIELD_MISSING", message, names)] if names else []
+
+
+def _reference(org: Org, field: Field, value: object) -> object:
+    """Check that an id points at a live record of a permitted object."""
+    if value is None:
+        return None
+    found = full_id(str(value))
+    target = None if found is None else org.schema.entity_of(found)
+    if found is None or target is None or target.name not in field.references:
+        raise refused("MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,))
+    row = org.row(target, found)
+    if row is None:
+        raise refused("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", (field.name,))
+    if row.get("IsDeleted"):
+        raise refused("ENTITY_IS_DELETED", "entity is deleted", (field.name,))
+    if field.name == "OwnerId" and row.get("IsActive") is False:
+        raise refused("INACTIVE_OWNER_OR_USER", f"operation performed with inactive user [{found[:15]}]", ())
+    return found
+
+
+def _save(writer: Writer, entity: Entity, row: Row, written: Row) -> None:
+    """Apply what holds for whole records, then store one."""
+    org = writer.org
+    for name, value in written.items():
+        field = org.schema.field(entity, name)
+        if field is None or not field.unique:
+            continue
+        holder = org.holder(entity, field, value)
+        if holder is not None and holder != row["Id"]:
+            raise refused(
+                "DUPLICATE_VALUE",
+                f"duplicate value found: {name} duplicates value on record with id: {holder[:15]}",
+                (name,),
+            )
+    if org.schema.field(entity, "LastName"):
+        row["Name"] = full_name(row)
+    if entity.name == "Lead" and writer.assign:
+        row["OwnerId"] = QUEUE_ID
+    if entity.setup:
+        _check_setup(org, entity, row)
+    org.save(entity, {key: value for key, value in row.items() if org.schema.field(entity, key)})
+
+
+def full_name(row: Row) -> str:
+    """Put a person's name together from its parts."""
+    return " ".join(str(row[part]) for part in ("FirstName", "LastName") if row.get(part))
+
+
+def _check_setup(org: Org, entity: Entity, row: Row) -> None:
+    """Apply the rules of the permission objects."""
+    if entity.name == "PermissionSet" and not DEVELOPER_NAME.fullmatch(str(row["Name"])):
+        raise refused(
+            "FIELD_INTEGRITY_EXCEPTION",
+            "Permission Set Name: begins with a letter, holds only letters, digits and single "
+            f"underscores, and does not end with one: {row['Name']}",
+            ("Name",),
+        )
+    others = [one for one in org.rows(entity) if one["Id"] != row["Id"]]
+    if entity.name == "PermissionSetAssignment":
+        pair = ("AssigneeId", "PermissionSetId")
+        if any(all(one[key] == row[key] for key in pair) for one in others):
+            raise refused(
+                "DUPLICATE_VALUE",
+                f"Duplicate PermissionSetAssignment.  Assignee: {str(row['AssigneeId'])[:15]}; "
+                f"Permission Set: {str(row['PermissionSetId'])[:15]}",
+                pair,
+            )
+    if entity.name == "FieldPermissions":
+        _check_field_permissions(org, row, others)
+
+
+def _check_field_permissions(org: Org, row: Row, others: Iterable[Row]) -> None:
+    sobject, _, name = str(row["Field"]).partition(".")
+    target = org.schema.entity(str(row["SobjectType"]))
+    if target is None:
+        raise _bad_choice("sObject Type Name", "SobjectType", row["SobjectType"])
+    field = org.schema.field(target, name)
+    if field is None or sobject.lower() != target.name.lower() or not field.permissionable:
+        raise _bad_choice("Field Name", "Field", row["Field"])
+    row["SobjectType"], row["Field"] = target.name, f"{target.name}.{field.name}"
+    if row["PermissionsEdit"] and not row["PermissionsRead"]:
+        raise refused(
+            "FIELD_INTEGRITY_EXCEPTION",
+            "Permission to edit a field requires permission to read it",
+            ("PermissionsEdit",),
+        )
+    if row["PermissionsEdit"] and not (field.createable or field.updateable):
+        raise refused("FIELD_INTEGRITY_EXCEPTION", "A read-only field cannot be edited", ("PermissionsEdit",))
+    if any(one["ParentId"] == row["ParentId"] and one["Field"] == row["Field"] for one in others):
+        raise refused(
+            "DUPLICATE_VALUE",
+            "duplicate value found: <unknown> duplicates value on record with id: <unknown>",
+            (),
+        )
+
+
+def _bad_choice(label: str, name: str, value: object) -> Refused:
+    return refused(
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+        f"{label}: bad value for restricted picklist field: {value}",
+        (name,),
+    )

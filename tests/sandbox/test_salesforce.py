@@ -1,0 +1,949 @@
+"""The Salesforce of the sandbox, through real HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.clock import Clock
+from sandbox.records import SeedRecord
+from sandbox.salesforce import SalesforceStore, salesforce_app
+from sandbox.salesforce.ids import full_id, make_id
+
+DATA = "/services/data/v66.0"
+CREATED = datetime(2025, 3, 1, 12, tzinfo=UTC)
+UPDATED = datetime(2026, 1, 5, 8, 30, 15, 999_000, tzinfo=UTC)
+ACME, GLOBEX = make_id("001", 1), make_id("001", 2)
+ANA, BEN, OLD = make_id("003", 1), make_id("003", 2), make_id("003", 3)
+SELLER, LEFT = make_id("005", 1), make_id("005", 2)
+
+SEEDS = (
+    SeedRecord(
+        "User",
+        SELLER,
+        {"Username": "sel@x.example", "LastName": "Seller", "Email": "sel@x.example"},
+        CREATED,
+        UPDATED,
+    ),
+    SeedRecord(
+        "User",
+        LEFT,
+        {
+            "Username": "left@x.example",
+            "LastName": "Left",
+            "Email": "left@x.example",
+            "IsActive": False,
+        },
+        CREATED,
+        UPDATED,
+    ),
+    SeedRecord(
+        "Account",
+        ACME,
+        {"Name": "Acme", "Product_Account_Id__c": "acme-0001", "OwnerId": SELLER},
+        CREATED,
+        UPDATED,
+    ),
+    SeedRecord("Account", GLOBEX, {"Name": "Globex", "Website": "globex.example"}, CREATED, UPDATED),
+    SeedRecord(
+        "Contact",
+        ANA,
+        {
+            "FirstName": "Ana",
+            "LastName": "Ångström",
+            "Email": "Ana@Acme.example",
+            "AccountId": ACME,
+            "OwnerId": SELLER,
+        },
+        CREATED,
+        UPDATED,
+    ),
+    SeedRecord("Contact", BEN, {"LastName": "O'Neil", "AccountId": ACME}, CREATED, UPDATED),
+    SeedRecord("Contact", OLD, {"LastName": "Gone"}, CREATED, UPDATED, archived=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running org, a client that is logged in, and one that is not."""
+
+    store: SalesforceStore
+    clock: Clock
+    client: httpx.Client
+    stranger: httpx.Client
+
+    def log_in_again(self) -> None:
+        token = _log_in(self.stranger)["access_token"]
+        self.client.headers["Authorization"] = f"Bearer {token}"
+
+    def create(self, object_type: str, **values: object) -> str:
+        answer = self.client.post(f"{DATA}/sobjects/{object_type}", json=values)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def refusal(self, object_type: str, **values: object) -> tuple[int, dict[str, object]]:
+        answer = self.client.post(f"{DATA}/sobjects/{object_type}", json=values)
+        return answer.status_code, answer.json()[0]
+
+    def read(self, object_type: str, record_id: str) -> dict[str, Any]:
+        answer = self.client.get(f"{DATA}/sobjects/{object_type}/{record_id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def query(self, text: str, resource: str = "query") -> dict[str, Any]:
+        answer = self.client.get(f"{DATA}/{resource}", params={"q": text})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def patch_rows(self, *rows: dict[str, object], all_or_none: bool = False) -> httpx.Response:
+        return self.client.patch(f"{DATA}/composite/sobjects", json={"allOrNone": all_or_none, "records": rows})
+
+    def custom_field(self, full_name: str, **metadata: object) -> httpx.Response:
+        return self.client.post(
+            f"{DATA}/tooling/sobjects/CustomField",
+            json={"FullName": full_name, "Metadata": metadata},
+        )
+
+    def fields(self, object_type: str) -> dict[str, dict[str, Any]]:
+        described = self.client.get(f"{DATA}/sobjects/{object_type}/describe").json()
+        return {field["name"]: field for field in described["fields"]}
+
+    def grant(self, *fields: str, edit: bool = True) -> str:
+        """Make a permission set, give it to the API user, and let it see fields."""
+        held = self.create("PermissionSet", Name=f"Set_{len(fields)}", Label="Set")
+        user = self.client.get("/services/oauth2/userinfo").json()["user_id"]
+        self.create("PermissionSetAssignment", AssigneeId=user, PermissionSetId=held)
+        for field in fields:
+            self.create(
+                "FieldPermissions",
+                ParentId=held,
+                SobjectType=field.partition(".")[0],
+                Field=field,
+                PermissionsRead=True,
+                PermissionsEdit=edit,
+            )
+        return held
+
+
+class _Switch:
+    """An app that passes every request to the app of the test that is running."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[_Switch, str]]:
+    switch = _Switch()
+    listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio sets this itself only on sockets that it made; without it each answer waits 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    config = uvicorn.Config(switch, lifespan="off", log_level="warning", date_header=False, access_log=False)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, args=([listener],))
+    thread.start()
+    yield switch, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    running.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def sandbox(server: tuple[_Switch, str], request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    switch, base_url = server
+    clock = Clock(date(2026, 6, 1))
+    store = SalesforceStore(SEEDS, clock, **getattr(request, "param", {}))
+    switch.app = salesforce_app(store, "client", "s3cret", base_url)
+    with httpx.Client(base_url=base_url) as client, httpx.Client(base_url=base_url) as stranger:
+        opened = Sandbox(store, clock, client, stranger)
+        opened.log_in_again()
+        yield opened
+
+
+def _log_in(client: httpx.Client) -> dict[str, str]:
+    answer = client.post(
+        "/services/oauth2/token",
+        data={
+            "grant_type": "client_credentials",
+            "client_id": "client",
+            "client_secret": "s3cret",
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    found: dict[str, str] = answer.json()
+    return found
+
+
+def _error(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()[0]["errorCode"]
+
+
+# --- login and limits ------------------------------------------------------------------------
+
+
+def test_a_token_says_where_the_org_is_and_whose_it_is(sandbox: Sandbox) -> None:
+    token = _log_in(sandbox.stranger)
+    assert token["instance_url"] == str(sandbox.stranger.base_url).rstrip("/")
+    assert token["token_type"] == "Bearer"
+    identity = sandbox.client.get(token["id"]).json()
+    assert token["id"].endswith(f"/id/{identity['organization_id']}/{identity['user_id']}")
+
+
+def test_basic_authentication_gets_a_token_too(sandbox: Sandbox) -> None:
+    basic = base64.b64encode(b"client:s3cret").decode()
+    answer = sandbox.stranger.post(
+        "/services/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        headers={"Authorization": f"Basic {basic}"},
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({"client_id": "client", "client_secret": "no"}, "invalid_client"),
+        ({"client_id": "no", "client_secret": "s3cret"}, "invalid_client_id"),
+        ({"grant_type": "password", "username": "a", "password": "b"}, "invalid_grant"),
+        ({"grant_type": "magic"}, "unsupported_grant_type"),
+    ],
+)
+def test_a_wrong_login_is_refused_with_an_object(sandbox: Sandbox, form: dict[str, str], error: str) -> None:
+    answer = sandbox.stranger.post("/services/oauth2/token", data={"grant_type": "client_credentials"} | form)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == error
+    assert "error_description" in answer.json()
+
+
+def test_a_token_lasts_two_hours(sandbox: Sandbox) -> None:
+    sandbox.clock.advance(1)
+    answer = sandbox.client.get(f"{DATA}/limits")
+    assert answer.status_code == 401
+    assert answer.json() == [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
+
+
+def test_the_list_of_versions_needs_no_login_and_costs_nothing(sandbox: Sandbox) -> None:
+    answer = sandbox.stranger.get("/services/data/")
+    assert {"label": "Spring '26", "url": "/services/data/v66.0", "version": "66.0"} in answer.json()
+    assert {"label": "Winter '27", "url": "/services/data/v68.0", "version": "68.0"} in answer.json()
+    assert "Sforce-Limit-Info" not in answer.headers
+
+
+def test_every_data_call_tells_the_quota_used_and_the_clock(sandbox: Sandbox) -> None:
+    first = sandbox.client.get(f"{DATA}/limits/")
+    assert first.headers["Sforce-Limit-Info"] == "api-usage=1/100000"
+    assert first.json()["DailyApiRequests"] == {"Max": 100_000, "Remaining": 99_999}
+    lost = sandbox.client.get(f"{DATA}/sobjects/Nothing/describe")
+    assert lost.headers["Sforce-Limit-Info"] == "api-usage=2/100000"
+    assert lost.headers["Date"].startswith("Mon, 01 Jun 2026 09:0")
+    assert lost.json() == [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
+
+
+@pytest.mark.parametrize("sandbox", [{"daily_requests": 2}], indirect=True)
+def test_the_daily_quota_ends_and_comes_back_after_a_day(sandbox: Sandbox) -> None:
+    assert [sandbox.client.get(f"{DATA}/limits").status_code for _ in range(3)] == [200, 200, 403]
+    refused = sandbox.client.get(f"{DATA}/limits")
+    assert refused.json()[0]["errorCode"] == "REQUEST_LIMIT_EXCEEDED"
+    sandbox.clock.advance(1)
+    sandbox.log_in_again()
+    assert sandbox.client.get(f"{DATA}/limits").status_code == 200
+
+
+def test_retired_versions_are_gone_and_long_addresses_are_refused(sandbox: Sandbox) -> None:
+    assert sandbox.client.get("/services/data/v30.0/limits").status_code == 410
+    assert sandbox.client.get("/services/data/v99.0/limits").status_code == 404
+    assert sandbox.client.get(f"{DATA}/query", params={"q": "x" * 17_000}).status_code == 414
+
+
+# --- describe and permissions ----------------------------------------------------------------
+
+
+def test_describe_tells_types_lengths_and_flags(sandbox: Sandbox) -> None:
+    contact, account = sandbox.fields("contact"), sandbox.fields("Account")
+    assert contact["Email"]["type"] == "email"
+    assert contact["Email"]["length"] == 80
+    assert contact["Email"]["byteLength"] == 240
+    assert contact["Name"]["createable"] is False
+    assert contact["LastName"]["nillable"] is False
+    assert contact["AccountId"]["referenceTo"] == ["Account"]
+    assert account["NumberOfEmployees"]["digits"] == 8
+    assert account["Product_Account_Id__c"]["externalId"] is True
+    assert account["Product_Account_Id__c"]["unique"] is False
+
+
+def test_describe_answers_304_until_the_schema_changes(sandbox: Sandbox) -> None:
+    first = sandbox.client.get(f"{DATA}/sobjects/Contact/describe")
+    since = {"If-Modified-Since": first.headers["Last-Modified"]}
+    address = f"{DATA}/sobjects/Contact/describe"
+    assert sandbox.client.get(address, headers=since).status_code == 304
+    sandbox.clock.advance(1)
+    sandbox.log_in_again()
+    sandbox.custom_field("Contact.New__c", label="New", type="Date")
+    assert sandbox.client.get(address, headers=since).status_code == 200
+
+
+def test_global_describe_lists_objects_but_not_tooling_ones(sandbox: Sandbox) -> None:
+    body = sandbox.client.get(f"{DATA}/sobjects").json()
+    names = [one["name"] for one in body["sobjects"]]
+    assert body["maxBatchSize"] == 200
+    assert "Contact" in names
+    assert "CustomField" not in names
+    assert sandbox.client.get(f"{DATA}/sobjects/CustomField/describe").status_code == 404
+
+
+def test_a_custom_field_stays_hidden_until_a_permission_set_shows_it(sandbox: Sandbox) -> None:
+    made = sandbox.custom_field("Contact.Usage_Days__c", label="Usage days", type="Number", precision=5, scale=0)
+    assert made.status_code == 201
+    assert made.json()["success"] is True
+    assert "Usage_Days__c" not in sandbox.fields("Contact")
+    blind = sandbox.client.get(f"{DATA}/query", params={"q": "SELECT Usage_Days__c FROM Contact"})
+    assert _error(blind) == (400, "INVALID_FIELD")
+    status, error = sandbox.refusal("Contact", LastName="A", Usage_Days__c=1)
+    assert (status, error["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
+
+    sandbox.grant("Contact.Usage_Days__c")
+    field = sandbox.fields("Contact")["Usage_Days__c"]
+    assert (field["type"], field["precision"], field["scale"]) == ("double", 5, 0)
+    assert field["updateable"] is True
+    made_id = sandbox.create("Contact", LastName="A", Usage_Days__c=12)
+    assert sandbox.read("Contact", made_id)["Usage_Days__c"] == 12.0
+
+
+def test_a_field_that_may_only_be_read_refuses_writes(sandbox: Sandbox) -> None:
+    sandbox.grant("Contact.DoNotCall", edit=False)
+    assert sandbox.fields("Contact")["DoNotCall"]["updateable"] is False
+    status, error = sandbox.refusal("Contact", LastName="A", DoNotCall=True)
+    assert (status, error["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
+    assert error["fields"] == ["DoNotCall"]
+
+
+def test_taking_the_permission_set_away_hides_the_field_again(sandbox: Sandbox) -> None:
+    held = sandbox.grant("Contact.DoNotCall")
+    assert "DoNotCall" in sandbox.fields("Contact")
+    gone = sandbox.client.delete(f"{DATA}/sobjects/PermissionSet/{held}")
+    assert gone.status_code == 204
+    assert "DoNotCall" not in sandbox.fields("Contact")
+    assert sandbox.query("SELECT Id FROM FieldPermissions")["totalSize"] == 0
+
+
+def test_permissions_are_found_with_soql(sandbox: Sandbox) -> None:
+    sandbox.grant("Contact.DoNotCall")
+    user = sandbox.client.get("/services/oauth2/userinfo").json()["user_id"]
+    found = sandbox.query(
+        "SELECT Field, PermissionsEdit, Parent.Name FROM FieldPermissions WHERE SobjectType = "
+        "'Contact' AND ParentId IN (SELECT PermissionSetId FROM PermissionSetAssignment WHERE "
+        f"AssigneeId = '{user}')"
+    )
+    assert [(row["Field"], row["PermissionsEdit"], row["Parent"]["Name"]) for row in found["records"]] == [
+        ("Contact.DoNotCall", True, "Set_1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("object_type", "values", "code"),
+    [
+        ("PermissionSet", {"Name": "two__scores", "Label": "x"}, "FIELD_INTEGRITY_EXCEPTION"),
+        ("PermissionSet", {"Name": "Plain"}, "REQUIRED_FIELD_MISSING"),
+        ("PermissionSetAssignment", {}, "REQUIRED_FIELD_MISSING"),
+        (
+            "FieldPermissions",
+            {"SobjectType": "Contact", "Field": "Contact.None__c", "PermissionsRead": True},
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+        ),
+        (
+            "FieldPermissions",
+            {"SobjectType": "Contact", "Field": "Contact.LastName", "PermissionsRead": True},
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+        ),
+        (
+            "FieldPermissions",
+            {"SobjectType": "Contact", "Field": "Contact.Phone", "PermissionsEdit": True},
+            "FIELD_INTEGRITY_EXCEPTION",
+        ),
+    ],
+)
+def test_permission_objects_have_rules(
+    sandbox: Sandbox, object_type: str, values: dict[str, object], code: str
+) -> None:
+    if object_type == "FieldPermissions":
+        values = {**values, "ParentId": sandbox.create("PermissionSet", Name="P", Label="P")}
+    assert sandbox.refusal(object_type, **values)[1]["errorCode"] == code
+
+
+def test_nothing_is_granted_twice(sandbox: Sandbox) -> None:
+    held = sandbox.grant("Contact.DoNotCall")
+    user = sandbox.client.get("/services/oauth2/userinfo").json()["user_id"]
+    status, error = sandbox.refusal("PermissionSetAssignment", AssigneeId=user, PermissionSetId=held)
+    assert (status, error["errorCode"]) == (400, "DUPLICATE_VALUE")
+    assert error["message"] == (
+        f"Duplicate PermissionSetAssignment.  Assignee: {user[:15]}; Permission Set: {held[:15]}"
+    )
+    assert error["fields"] == ["AssigneeId", "PermissionSetId"]
+    permission = {"ParentId": held, "SobjectType": "Contact", "Field": "Contact.DoNotCall"}
+    assert sandbox.refusal("FieldPermissions", **permission, PermissionsRead=True)[1]["errorCode"] == (
+        "DUPLICATE_VALUE"
+    )
+    assert sandbox.refusal("PermissionSet", Name="Set_1", Label="x")[1]["errorCode"] == ("DUPLICATE_VALUE")
+
+
+@pytest.mark.parametrize(
+    ("full_name", "metadata", "code"),
+    [
+        ("Contact.Bad__Name__c", {"label": "x", "type": "Date"}, "FIELD_INTEGRITY_EXCEPTION"),
+        ("Contact.Bad", {"label": "x", "type": "Date"}, "FIELD_INTEGRITY_EXCEPTION"),
+        (f"Contact.{'a' * 41}__c", {"label": "x", "type": "Date"}, "FIELD_INTEGRITY_EXCEPTION"),
+        ("Contact.X__c", {"type": "Date"}, "REQUIRED_FIELD_MISSING"),
+        ("Contact.X__c", {"label": "x" * 41, "type": "Date"}, "STRING_TOO_LONG"),
+        ("Contact.X__c", {"label": "x", "type": "Text"}, "FIELD_INTEGRITY_EXCEPTION"),
+        ("Contact.X__c", {"label": "x", "type": "Text", "length": 256}, "FIELD_INTEGRITY_EXCEPTION"),
+        (
+            "Contact.X__c",
+            {"label": "x", "type": "Number", "precision": 19, "scale": 0},
+            "FIELD_INTEGRITY_EXCEPTION",
+        ),
+        ("Contact.X__c", {"label": "x", "type": "Checkbox"}, "FIELD_INTEGRITY_EXCEPTION"),
+        ("Contact.X__c", {"label": "x", "type": "Long Text Area"}, "JSON_PARSER_ERROR"),
+        ("Nothing.X__c", {"label": "x", "type": "Date"}, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
+        (
+            "account.product_account_id__c",
+            {"label": "x", "type": "Date"},
+            "DUPLICATE_DEVELOPER_NAME",
+        ),
+    ],
+)
+def test_a_custom_field_must_be_well_defined(
+    sandbox: Sandbox, full_name: str, metadata: dict[str, object], code: str
+) -> None:
+    assert _error(sandbox.custom_field(full_name, **metadata)) == (400, code)
+
+
+def test_custom_fields_are_found_and_deleted_through_tooling(sandbox: Sandbox) -> None:
+    made = sandbox.custom_field("Contact.Flag__c", label="Flag", type="Checkbox", defaultValue=False)
+    field_id = made.json()["id"]
+    sandbox.custom_field("Contact.Other__c", label="Other", type="Date")
+    text = "SELECT Id, FullName FROM CustomField WHERE TableEnumOrId = 'Contact'"
+    several = sandbox.client.get(f"{DATA}/tooling/query", params={"q": text})
+    assert _error(several) == (400, "MALFORMED_QUERY")
+    one = sandbox.client.get(f"{DATA}/tooling/query", params={"q": f"{text} AND DeveloperName = 'Flag'"}).json()
+    assert (one["size"], one["records"][0]["FullName"]) == (1, "Contact.Flag__c")
+
+    sandbox.grant("Contact.Flag__c")
+    assert sandbox.read("Contact", ANA)["Flag__c"] is False
+    assert sandbox.client.delete(f"{DATA}/tooling/sobjects/CustomField/{field_id}").status_code == 204
+    assert "Flag__c" not in sandbox.read("Contact", ANA)
+
+
+# --- queries over HTTP -----------------------------------------------------------------------
+
+
+def test_a_query_answers_with_attributes_and_vendor_times(sandbox: Sandbox) -> None:
+    found = sandbox.query(f"select id, systemmodstamp, Owner.Email from Contact where Id = '{ANA[:15]}'")
+    assert found == {
+        "totalSize": 1,
+        "done": True,
+        "records": [
+            {
+                "attributes": {"type": "Contact", "url": f"{DATA}/sobjects/Contact/{ANA}"},
+                "Id": ANA,
+                "SystemModstamp": "2026-01-05T08:30:15.000+0000",
+                "Owner": {
+                    "attributes": {"type": "User", "url": f"{DATA}/sobjects/User/{SELLER}"},
+                    "Email": "sel@x.example",
+                },
+            }
+        ],
+    }
+
+
+def test_deleted_rows_come_only_with_query_all(sandbox: Sandbox) -> None:
+    assert sandbox.query("SELECT COUNT() FROM Contact") == {
+        "totalSize": 2,
+        "done": True,
+        "records": [],
+    }
+    assert sandbox.query("SELECT COUNT() FROM Contact", "queryAll")["totalSize"] == 3
+
+
+def test_pages_follow_a_locator_and_show_the_rows_of_the_first_moment(sandbox: Sandbox) -> None:
+    rows = [{"attributes": {"type": "Account"}, "Name": f"N{n:03}"} for n in range(200)]
+    for _ in range(2):
+        sandbox.client.post(f"{DATA}/composite/sobjects", json={"records": rows})
+    first = sandbox.client.get(
+        f"{DATA}/query/",
+        params={"q": "SELECT Id, Name FROM Account ORDER BY Name, Id"},
+        headers={"Sforce-Query-Options": "batchSize=200"},
+    ).json()
+    assert (first["totalSize"], first["done"], len(first["records"])) == (402, False, 200)
+    assert first["nextRecordsUrl"].startswith(f"{DATA}/query/0r8")
+    assert first["nextRecordsUrl"].endswith("-200")
+    sandbox.create("Account", Name="A late one")
+    seen = [row["Id"] for row in first["records"]]
+    address = first["nextRecordsUrl"]
+    while address:
+        page = sandbox.client.get(address).json()
+        seen += [row["Id"] for row in page["records"]]
+        address = page.get("nextRecordsUrl")
+    assert page["done"] is True
+    assert len(set(seen)) == len(seen) == 402
+    assert _error(sandbox.client.get(f"{DATA}/query/0r8000000000000AAA-200")) == (
+        400,
+        "INVALID_QUERY_LOCATOR",
+    )
+
+
+# --- one record ------------------------------------------------------------------------------
+
+
+def test_a_record_is_made_read_changed_and_deleted(sandbox: Sandbox) -> None:
+    made = sandbox.client.post(f"{DATA}/sobjects/contact/", json={"lastname": " Núñez ", "Title": ""})
+    assert made.status_code == 201
+    contact = made.json()["id"]
+    assert made.json() == {"id": contact, "success": True, "errors": []}
+    assert full_id(contact) == contact
+    record = sandbox.read("Contact", contact[:15])
+    assert (record["Name"], record["Title"], record["MailingAddress"]) == ("Núñez", None, None)
+    address = f"{DATA}/sobjects/Contact/{contact}"
+    changed = sandbox.client.patch(address, json={"FirstName": "Íñigo", "MailingCity": "Jaén"})
+    assert (changed.status_code, changed.content) == (204, b"")
+    record = sandbox.read("Contact", contact)
+    assert record["Name"] == "Íñigo Núñez"
+    assert record["MailingAddress"]["city"] == "Jaén"
+    assert sandbox.client.get(address, params={"fields": "Id,firstname"}).json() == {
+        "attributes": {"type": "Contact", "url": address},
+        "Id": contact,
+        "FirstName": "Íñigo",
+    }
+    assert sandbox.client.delete(address).status_code == 204
+    assert _error(sandbox.client.get(address)) == (404, "NOT_FOUND")
+    assert sandbox.client.delete(address).json() == [
+        {"message": "entity is deleted", "errorCode": "ENTITY_IS_DELETED", "fields": []}
+    ]
+    assert _error(sandbox.client.get(f"{DATA}/sobjects/Contact/nonsense")) == (400, "MALFORMED_ID")
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "message", "fields"),
+    [
+        (
+            {"Nothing": 1},
+            "INVALID_FIELD",
+            "No such column 'Nothing' on sobject of type Contact",
+            None,
+        ),
+        (
+            {"FirstName": "x"},
+            "REQUIRED_FIELD_MISSING",
+            "Required fields are missing: [LastName]",
+            ["LastName"],
+        ),
+        (
+            {"LastName": "x", "Name": "y"},
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            "Unable to create/update fields: Name. Please check the security settings of this "
+            "field and verify that it is read/write for your profile or permission set.",
+            ["Name"],
+        ),
+        (
+            {"LastName": "x", "FirstName": "y" * 41},
+            "STRING_TOO_LONG",
+            f"First Name: data value too large: {'y' * 41} (max length=40)",
+            ["FirstName"],
+        ),
+        (
+            {"LastName": "x", "Email": "not an email"},
+            "INVALID_EMAIL_ADDRESS",
+            "Email: invalid email address: not an email",
+            ["Email"],
+        ),
+        (
+            {"LastName": "x", "AccountId": SELLER},
+            "MALFORMED_ID",
+            f"Account ID: id value of incorrect type: {SELLER}",
+            ["AccountId"],
+        ),
+        (
+            {"LastName": "x", "AccountId": make_id("001", 99)},
+            "INVALID_CROSS_REFERENCE_KEY",
+            "invalid cross reference id",
+            ["AccountId"],
+        ),
+        (
+            {"LastName": "x", "OwnerId": LEFT},
+            "INACTIVE_OWNER_OR_USER",
+            f"operation performed with inactive user [{LEFT[:15]}]",
+            [],
+        ),
+        (
+            {"LastName": "x", "MailingGeocodeAccuracy": "Moon"},
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+            "Mailing Geocode Accuracy: bad value for restricted picklist field: Moon",
+            ["MailingGeocodeAccuracy"],
+        ),
+    ],
+)
+def test_a_bad_contact_is_refused_in_the_vendors_words(
+    sandbox: Sandbox, values: dict[str, object], code: str, message: str, fields: list[str] | None
+) -> None:
+    status, error = sandbox.refusal("Contact", **values)
+    expected: dict[str, object] = {"message": message, "errorCode": code}
+    assert (status, error) == (
+        400,
+        expected if fields is None else {**expected, "fields": fields},
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"Birthdate": "2026-02-30"},
+        {"Birthdate": "2026-01-01T00:00:00Z"},
+        {"EmailBouncedDate": "2026-01-01 00:00:00"},
+        {"FirstName": 12},
+        {"MailingLatitude": "far"},
+        {"MailingLatitude": True},
+        {"HasOptedOutOfEmail": None},
+        {"LeadSource": ["Web"]},
+    ],
+)
+def test_a_value_of_another_json_type_is_a_parser_error(sandbox: Sandbox, values: dict[str, object]) -> None:
+    sandbox.grant("Contact.HasOptedOutOfEmail")
+    status, error = sandbox.refusal("Contact", LastName="x", **values)
+    assert (status, error["errorCode"]) == (400, "JSON_PARSER_ERROR")
+    assert "Cannot deserialize instance of" in str(error["message"])
+
+
+def test_a_body_that_is_no_json_object_is_a_parser_error(sandbox: Sandbox) -> None:
+    for content in ("{", "[]", ""):
+        answer = sandbox.client.post(f"{DATA}/sobjects/Contact", content=content)
+        assert _error(answer) == (400, "JSON_PARSER_ERROR")
+
+
+def test_numbers_are_rounded_to_their_scale_and_kept_in_range(sandbox: Sandbox) -> None:
+    sandbox.custom_field("Account.Share__c", label="Share", type="Percent", precision=5, scale=2)
+    sandbox.grant("Account.Share__c")
+    for sent, stored in ((12.345, 12.35), ("50", 50.0), (-0.001, 0.0), (999.99, 999.99)):
+        made = sandbox.create("Account", Name="x", Share__c=sent)
+        assert sandbox.read("Account", made)["Share__c"] == stored
+    for sent in (1000, 999.996, 1e30):
+        status, error = sandbox.refusal("Account", Name="x", Share__c=sent)
+        assert (status, error["errorCode"]) == (400, "NUMBER_OUTSIDE_VALID_RANGE")
+        assert str(error["message"]).startswith("Share: value outside of valid range on numeric")
+    assert sandbox.refusal("Account", Name="x", NumberOfEmployees=10**8)[1]["errorCode"] == (
+        "NUMBER_OUTSIDE_VALID_RANGE"
+    )
+    assert sandbox.refusal("Account", Name="x", NumberOfEmployees=1.5)[1]["errorCode"] == ("JSON_PARSER_ERROR")
+
+
+def test_times_are_kept_in_utc_to_the_second(sandbox: Sandbox) -> None:
+    made = sandbox.create("Contact", LastName="x", EmailBouncedDate="2026-03-29T01:30:59.987+02:00")
+    assert sandbox.read("Contact", made)["EmailBouncedDate"] == "2026-03-28T23:30:59.000+0000"
+
+
+def test_length_counts_a_character_beyond_the_basic_plane_as_two(sandbox: Sandbox) -> None:
+    sandbox.create("Contact", LastName="x", FirstName="é" * 40)
+    assert sandbox.refusal("Contact", LastName="x", FirstName="🎉" * 21)[1]["errorCode"] == ("STRING_TOO_LONG")
+
+
+def test_picklists_accept_unknown_values_only_where_they_are_not_restricted(
+    sandbox: Sandbox,
+) -> None:
+    values = {"valueSetDefinition": {"value": [{"valueName": "b"}, {"valueName": "a"}]}}
+    sandbox.custom_field(
+        "Contact.Many__c",
+        label="Many",
+        type="MultiselectPicklist",
+        visibleLines=4,
+        valueSet={**values, "restricted": True},
+    )
+    sandbox.grant("Contact.Many__c")
+    made = sandbox.create("Contact", LastName="x", LeadSource="Own list", Many__c="a;b")
+    record = sandbox.read("Contact", made)
+    assert (record["LeadSource"], record["Many__c"]) == ("Own list", "b;a")
+    assert sandbox.refusal("Contact", LastName="x", Many__c="a;c")[1]["errorCode"] == (
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+    )
+
+
+def test_an_unchanged_value_still_bumps_the_stamps(sandbox: Sandbox) -> None:
+    before = sandbox.read("Contact", ANA)
+    sandbox.client.patch(f"{DATA}/sobjects/Contact/{ANA}", json={"FirstName": "Ana"})
+    after = sandbox.read("Contact", ANA)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"LastModifiedDate", "LastModifiedById", "SystemModstamp"}
+    assert str(after["SystemModstamp"]).startswith("2026-06-01T09:0")
+
+
+def test_null_clears_and_required_fields_cannot_be_cleared(sandbox: Sandbox) -> None:
+    address = f"{DATA}/sobjects/Contact/{ANA}"
+    assert sandbox.client.patch(address, json={"Email": None}).status_code == 204
+    assert sandbox.read("Contact", ANA)["Email"] is None
+    refused = sandbox.client.patch(address, json={"LastName": None})
+    assert _error(refused) == (400, "REQUIRED_FIELD_MISSING")
+    assert _error(sandbox.client.patch(address, json={"Id": ANA})) == (400, "INVALID_FIELD")
+
+
+def test_a_record_changed_since_is_not_overwritten_when_asked(sandbox: Sandbox) -> None:
+    address = f"{DATA}/sobjects/Contact/{ANA}"
+    since = {"If-Unmodified-Since": "Mon, 05 Jan 2026 08:30:15 GMT"}
+    assert sandbox.client.patch(address, json={"Title": "a"}, headers=since).status_code == 204
+    assert sandbox.client.patch(address, json={"Title": "b"}, headers=since).status_code == 412
+
+
+def test_assignment_rules_take_a_lead_unless_told_not_to(sandbox: Sandbox) -> None:
+    lead = sandbox.create("Lead", LastName="x", Company="y")
+    owner = sandbox.query(f"SELECT Owner.Name, Status FROM Lead WHERE Id = '{lead}'")["records"][0]
+    assert (owner["Owner"]["Name"], owner["Status"]) == ("Inbound Leads", "Open - Not Contacted")
+    made = sandbox.client.post(
+        f"{DATA}/sobjects/Lead",
+        json={"LastName": "x", "Company": "y", "OwnerId": SELLER},
+        headers={"Sforce-Auto-Assign": "FALSE"},
+    )
+    assert sandbox.read("Lead", made.json()["id"])["OwnerId"] == SELLER
+
+
+def test_a_wrong_method_is_told_the_right_ones(sandbox: Sandbox) -> None:
+    answer = sandbox.client.put(f"{DATA}/composite/sobjects", json={})
+    assert _error(answer) == (405, "METHOD_NOT_ALLOWED")
+
+
+# --- external ids ----------------------------------------------------------------------------
+
+
+def test_upsert_updates_creates_or_says_that_there_are_several(sandbox: Sandbox) -> None:
+    def upsert(key: str, **values: object) -> httpx.Response:
+        address = f"{DATA}/sobjects/Account/Product_Account_Id__c/{key}"
+        return sandbox.client.patch(address, json=values)
+
+    found = upsert("ACME-0001", Site="here")
+    assert (found.status_code, found.json()) == (
+        200,
+        {"id": ACME, "success": True, "errors": [], "created": False},
+    )
+    assert _error(upsert("new%2F1?updateOnly=true", Name="New")) == (404, "NOT_FOUND")
+    made = upsert("new%2F1", Name="New")
+    assert (made.status_code, made.json()["created"]) == (201, True)
+    assert sandbox.read("Account", made.json()["id"])["Product_Account_Id__c"] == "new/1"
+    assert _error(upsert("x", Name="X", Product_Account_Id__c="x")) == (400, "INVALID_FIELD")
+    sandbox.create("Account", Name="Twin", Product_Account_Id__c="acme-0001")
+    several = upsert("acme-0001", Site="there")
+    assert several.status_code == 300
+    assert f"{DATA}/sobjects/Account/{ACME}" in several.json()
+    lost = sandbox.client.patch(f"{DATA}/sobjects/Account/Site/here", json={"Name": "x"})
+    assert lost.json()[0]["message"] == ("Provided external ID field does not exist or is not accessible: Site")
+
+
+def test_a_unique_external_id_has_one_holder(sandbox: Sandbox) -> None:
+    sandbox.custom_field("Contact.Key__c", label="Key", type="Text", length=20, unique=True, externalId=True)
+    sandbox.grant("Contact.Key__c")
+    first = sandbox.create("Contact", LastName="x", Key__c="K1")
+    status, error = sandbox.refusal("Contact", LastName="y", Key__c="k1")
+    assert (status, error["errorCode"]) == (400, "DUPLICATE_VALUE")
+    assert error["message"] == (f"duplicate value found: Key__c duplicates value on record with id: {first[:15]}")
+    sandbox.client.delete(f"{DATA}/sobjects/Contact/{first}")
+    sandbox.create("Contact", LastName="y", Key__c="k1")
+
+
+# --- collections -----------------------------------------------------------------------------
+
+
+def _contact(record_id: str, **values: object) -> dict[str, object]:
+    return {"attributes": {"type": "Contact"}, "id": record_id, **values}
+
+
+def test_a_collection_answers_each_row_in_order(sandbox: Sandbox) -> None:
+    answer = sandbox.patch_rows(
+        _contact(ANA, Title="Chief"),
+        _contact(BEN, Email="badone"),
+        _contact(OLD, Title="x"),
+        _contact(make_id("003", 77), Title="x"),
+        _contact("nonsense", Title="x"),
+        {"attributes": {"type": "Contact"}, "Title": "x"},
+        _contact(BEN[:15], None__c=1),
+    )
+    assert answer.status_code == 200
+    good, *bad = answer.json()
+    assert good == {"id": ANA, "success": True, "errors": []}
+    assert [row["errors"][0]["statusCode"] for row in bad] == [
+        "DUPLICATE_VALUE",
+        "ENTITY_IS_DELETED",
+        "INVALID_CROSS_REFERENCE_KEY",
+        "MALFORMED_ID",
+        "MISSING_ARGUMENT",
+        "DUPLICATE_VALUE",
+    ]
+    assert all(set(row) == {"success", "errors"} for row in bad)
+    one = sandbox.patch_rows(_contact(BEN, Email="badone")).json()
+    assert one == [
+        {
+            "success": False,
+            "errors": [
+                {
+                    "statusCode": "INVALID_EMAIL_ADDRESS",
+                    "message": "Email: invalid email address: badone",
+                    "fields": ["Email"],
+                }
+            ],
+        }
+    ]
+
+
+def test_all_or_none_keeps_none_when_one_fails(sandbox: Sandbox) -> None:
+    rows = (_contact(ANA, Title="Chief"), _contact(BEN, unknown__c="x"))
+    results = sandbox.patch_rows(*rows, all_or_none=True).json()
+    assert [row["errors"][0]["statusCode"] for row in results] == [
+        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+        "INVALID_FIELD",
+    ]
+    assert results[1]["errors"][0]["fields"] == []
+    record = sandbox.read("Contact", ANA)
+    assert record["Title"] is None
+    assert record["SystemModstamp"] == "2026-01-05T08:30:15.000+0000"
+
+
+def test_an_unreadable_value_sinks_the_whole_collection(sandbox: Sandbox) -> None:
+    answer = sandbox.patch_rows(_contact(ANA, Title="Chief"), _contact(BEN, Birthdate="soon"))
+    assert _error(answer) == (400, "JSON_PARSER_ERROR")
+    assert sandbox.read("Contact", ANA)["Title"] is None
+
+
+def test_a_collection_has_limits(sandbox: Sandbox) -> None:
+    many = [{"attributes": {"type": "Account"}, "Name": "x"}] * 201
+    address = f"{DATA}/composite/sobjects"
+    assert _error(sandbox.client.post(address, json={"records": many})) == (
+        400,
+        "EXCEEDED_ID_LIMIT",
+    )
+    assert sandbox.client.post(address, json={"records": []}).json() == [
+        {"message": "At least 1 record is required", "errorCode": "REQUIRED_FIELD_MISSING"}
+    ]
+    mixed = [
+        {"attributes": {"type": kind}, "Name": "x", "LastName": "x"}
+        for _ in range(6)
+        for kind in ("Account", "Contact")
+    ]
+    assert _error(sandbox.client.post(address, json={"records": mixed[:11]})) == (
+        400,
+        "LIMIT_EXCEEDED",
+    )
+
+
+def test_collections_create_upsert_retrieve_and_delete(sandbox: Sandbox) -> None:
+    address = f"{DATA}/composite/sobjects"
+    made = sandbox.client.post(
+        address,
+        json={
+            "records": [
+                {"attributes": {"type": "Account"}, "Name": "One", "Product_Account_Id__c": "one"},
+                {"attributes": {"type": "Account"}, "Name": None},
+            ]
+        },
+    ).json()
+    assert made[0]["success"] is True
+    assert made[1]["errors"][0]["message"] == "Required fields are missing: [Name]"
+
+    def row(key: object, name: str) -> dict[str, object]:
+        return {"attributes": {"type": "Account"}, "Product_Account_Id__c": key, "Name": name}
+
+    results = sandbox.client.patch(
+        f"{address}/Account/Product_Account_Id__c",
+        json={"records": [row("ONE", "a"), row("two", "b"), row("3", "c"), row("3", "d"), row(None, "e")]},
+    ).json()
+    assert [(one["success"], one.get("created")) for one in results] == [
+        (True, False),
+        (True, True),
+        (False, None),
+        (False, None),
+        (False, None),
+    ]
+    assert results[2]["errors"][0]["message"] == "Duplicate external id specified: 3"
+
+    ids = [made[0]["id"], make_id("001", 88), results[1]["id"]]
+    got = sandbox.client.post(f"{address}/Account", json={"ids": ids, "fields": ["name"]}).json()
+    assert [None if one is None else one["Name"] for one in got] == ["a", None, "b"]
+    bad = sandbox.client.get(f"{address}/Account", params={"ids": "x", "fields": "Id"})
+    assert bad.json() == [{"message": "malformed id x", "errorCode": "MALFORMED_ID"}]
+
+    gone = sandbox.client.delete(address, params={"ids": ",".join(ids)}).json()
+    assert [one["success"] for one in gone] == [True, False, True]
+
+
+def test_two_hundred_rows_are_one_call(sandbox: Sandbox) -> None:
+    rows = [{"attributes": {"type": "Account"}, "Name": f"N{n}"} for n in range(200)]
+    made = sandbox.client.post(f"{DATA}/composite/sobjects", json={"records": rows}).json()
+    changed = sandbox.patch_rows(*({"attributes": {"type": "Account"}, "id": one["id"], "Site": "x"} for one in made))
+    assert [one["id"] for one in changed.json()] == [one["id"] for one in made]
+    assert changed.headers["Sforce-Limit-Info"] == "api-usage=2/100000"
+
+
+# --- replication -----------------------------------------------------------------------------
+
+
+def test_updated_and_deleted_list_what_changed(sandbox: Sandbox) -> None:
+    period = {"start": "2026-05-30T00:00:00Z", "end": "2026-06-02T00:00:00+00:00"}
+    sandbox.client.patch(f"{DATA}/sobjects/Contact/{ANA}", json={"Title": "x"})
+    sandbox.store.delete("Contact", BEN)
+    sandbox.clock.advance(1)
+    sandbox.log_in_again()
+    updated = sandbox.client.get(f"{DATA}/sobjects/Contact/updated/", params=period).json()
+    assert updated == {"ids": [ANA], "latestDateCovered": "2026-06-02T00:00:00.000+0000"}
+    deleted = sandbox.client.get(f"{DATA}/sobjects/Contact/deleted", params=period).json()
+    assert [one["id"] for one in deleted["deletedRecords"]] == [BEN]
+    early = {"start": "2026-04-01T00:00:00Z", "end": "2026-06-02T00:00:00Z"}
+    assert _error(sandbox.client.get(f"{DATA}/sobjects/Contact/updated", params=early)) == (
+        400,
+        "INVALID_REPLICATION_DATE",
+    )
+
+
+# --- what people do --------------------------------------------------------------------------
+
+
+def test_a_person_edits_under_their_own_name(sandbox: Sandbox) -> None:
+    sandbox.store.edit("Contact", ANA, {"Title": "Director", "DoNotCall": True})
+    record = sandbox.read("Contact", ANA)
+    assert (record["Title"], record["LastModifiedById"]) == ("Director", SELLER)
+    with pytest.raises(KeyError, match="no object"):
+        sandbox.store.edit("Nothing", ANA, {})
+    with pytest.raises(KeyError, match="no Contact"):
+        sandbox.store.edit("Contact", OLD, {})
+    with pytest.raises(KeyError, match="no field"):
+        sandbox.store.edit("Contact", ANA, {"None__c": 1})
+    with pytest.raises(ValueError, match="STRING_TOO_LONG"):
+        sandbox.store.edit("Contact", ANA, {"Phone": "1" * 41})
+
+
+def test_the_loser_of_a_merge_names_the_winner(sandbox: Sandbox) -> None:
+    assert sandbox.store.merge("Account", GLOBEX, ACME) == GLOBEX
+    rows = sandbox.query("SELECT Id, IsDeleted, MasterRecordId FROM Account", "queryAll")["records"]
+    merged = {row["Id"]: (row["IsDeleted"], row["MasterRecordId"]) for row in rows}
+    assert merged == {ACME: (True, GLOBEX), GLOBEX: (False, None)}
+    assert sandbox.read("Contact", ANA)["AccountId"] == GLOBEX
+
+
+def test_deleting_an_account_takes_its_contacts_along(sandbox: Sandbox) -> None:
+    sandbox.store.delete("Account", ACME)
+    assert sandbox.query("SELECT COUNT() FROM Contact")["totalSize"] == 0
+    stored = {row["Id"]: row["IsDeleted"] for row in sandbox.store.records("Contact")}
+    assert stored == {ANA: True, BEN: True, OLD: True}
+
+
+def test_stored_records_are_plain_json_with_every_field(sandbox: Sandbox) -> None:
+    records = sandbox.store.records("Contact")
+    assert json.loads(json.dumps(records)) == records
+    assert {"Email", "DoNotCall", "MailingAddress", "MasterRecordId"} <= set(records[0])
+    with pytest.raises(KeyError, match="no object"):
+        sandbox.store.records("Nothing")
