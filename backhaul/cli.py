@@ -34,8 +34,10 @@ app = typer.Typer(
 sandbox = typer.Typer(help="HubSpot, Salesforce and Pendo as local servers.", no_args_is_help=True)
 app.add_typer(sandbox, name="sandbox")
 
-out = Console()
-err = Console(stderr=True)
+# Into a file or a pipe, lines are as wide as the widest table needs.
+_WIDTH = None if sys.stdout.isatty() else 120
+out = Console(width=_WIDTH, highlight=False)
+err = Console(stderr=True, highlight=False)
 
 EXIT_CHANGES = 2
 EXIT_PARTIAL = 3
@@ -165,7 +167,7 @@ def run() -> None:
     try:
         app()
     except (ActivationError, LoadError) as error:
-        err.print(f"backhaul: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"backhaul: {error}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
     except ValidationError as error:
         first = error.errors()[0]

@@ -28,6 +28,8 @@ from backhaul.transform import Transform
 from loaders.landing import Landing
 
 SEED, VISITORS = 7, 1500
+# A fixed day, so that every run of the demo shows the same; its windows hold a day on which clocks changed.
+DAY = dt.date(2026, 3, 20)
 # What a landing of the CRMs or of the ledger can change: everything but the product's own metrics.
 CRM_SIDE = ("--select", "source:hubspot+ source:salesforce+ source:ledger+", "--exclude-resource-type", "unit_test")
 # What a new day can change: everything; the rules were tested when they were written.
@@ -184,14 +186,13 @@ def _summary(demo: Demo, docs: Path, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _sandbox(state: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """The servers' addresses and the settings that reach them. The world's day is yesterday, so that one can pass."""
+    """The servers' addresses and the settings that reach them."""
     state.mkdir(parents=True, exist_ok=True)
     env_file = state / "demo.env"
-    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     command = [
         *(sys.executable, "-m", "backhaul", "sandbox", "serve", "--port", "0"),
         *("--seed", str(SEED), "--visitors", str(VISITORS)),
-        *("--as-of", yesterday.isoformat(), "--env-file", str(env_file)),
+        *("--as-of", DAY.isoformat(), "--env-file", str(env_file)),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -28,6 +28,8 @@ REASONS = {
     "edited_in_crm": "edited in the CRM since we last wrote it",
 }
 
+_DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
+
 
 def landings(landed: Sequence[Landing]) -> RenderableType:
     """Rows landed, a line for each table that got any."""
@@ -73,11 +75,13 @@ def plan(sealed: Plan) -> RenderableType:
             "?" if item.quota_share is None else f"{item.quota_share:.3%}",
         )
         parts += _details(item)
-    parts += [Text(f"guard  {line}", style="yellow") for line in sealed.warnings]
+    parts += [Text(f"guard: {line}", style="yellow") for line in sealed.warnings]
     parts.append(
-        Text(f"Plan {sealed.plan_id}: {sealed.changes:,} changes.")
-        if sealed.changes
-        else Text(f"Plan {sealed.plan_id}: nothing to send.")
+        Text(
+            f"Plan {sealed.plan_id}: {sealed.changes:,} changes."
+            if sealed.changes
+            else f"Plan {sealed.plan_id}: nothing to send."
+        )
     )
     return Group(*parts)
 
@@ -122,16 +126,14 @@ def run_json(done: Run) -> dict[str, Any]:
 
 
 def _details(item: ActivationPlan) -> list[RenderableType]:
-    samples = [Text(f"{item.name}  {sample}") for sample in item.samples]
+    if not item.samples and not item.reasons:
+        return []
+    samples = [Text(f"  {sample}") for sample in item.samples]
     reasons = [
-        Text(
-            f"{item.name}  {reason.decision} {reason.values:,}: {REASONS.get(reason.reason, reason.reason)}, "
-            f"e.g. {reason.sample}",
-            style="dim",
-        )
+        Text(f"  {_DECIDED[reason.decision]} {reason.values:,}: {REASONS[reason.reason]}, as in {reason.sample}")
         for reason in item.reasons
     ]
-    return [*samples, *reasons]
+    return [Text(item.name, style="bold"), *samples, *reasons]
 
 
 def _table(*columns: str) -> Table:

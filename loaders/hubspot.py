@@ -107,8 +107,8 @@ class Account:
     searches: Limiter = field(default_factory=lambda: Limiter(Rate(SEARCHES_PER_SECOND, Duration.SECOND)))
 
     def get(self, family: str, path: str, **params: object) -> Answer:
-        """Read one page of an API family, such as `crm/objects`."""
-        return self.vendor.get(f"/{family}/{VERSION}/{path}", self.calls, **params)
+        """Read one page below an API family, such as `crm/objects`."""
+        return self.vendor.get(f"/{family}/{VERSION}{path}", self.calls, **params)
 
     def pages(self, family: str, path: str, **params: object) -> Iterator[Answer]:
         """Read a list page by page."""
@@ -126,9 +126,9 @@ class Account:
         query: dict[str, Any] = {"limit": LIST_PAGE, "archived": str(archived).lower()}
         joined = ",".join(names)
         if len(joined) <= URL_NAMES_LENGTH:
-            yield from self.pages("crm/objects", object_type, **query, properties=joined)
+            yield from self.pages("crm/objects", f"/{object_type}", **query, properties=joined)
             return
-        for page in self.pages("crm/objects", object_type, **query):
+        for page in self.pages("crm/objects", f"/{object_type}", **query):
             yield self._filled(object_type, names, query["archived"], page)
 
     def changed(self, object_type: str, names: Sequence[str], start: datetime) -> Iterator[Answer]:
@@ -184,9 +184,9 @@ def hubspot(settings: LoadSettings, wanted: Wanted) -> Iterable[DltResource]:
     full read.
     """
     account = _account(settings)
-    reads = Reads(f"HubSpot {account.get('account-info', 'details').body['portalId']}")
+    reads = Reads(f"HubSpot {account.get('account-info', '/details').body['portalId']}")
     objects = tuple(dict.fromkeys([*OBJECTS, *wanted.hubspot, *wanted.hubspot_activated]))
-    definitions = {name: account.get("crm/properties", name) for name in objects}
+    definitions = {name: account.get("crm/properties", f"/{name}") for name in objects}
     for name, answer in definitions.items():
         models, activations = (of.get(name, ()) for of in (wanted.hubspot, wanted.hubspot_activated))
         yield _records(account, name, dict.fromkeys([*models, *activations]), answer, reads)
@@ -302,7 +302,7 @@ def _properties(definitions: Mapping[str, Answer], reads: Reads) -> DltResource:
 
 def _groups(account: Account, objects: Iterable[str], reads: Reads) -> DltResource:
     def read() -> Iterator[pa.Table]:
-        answers = {name: account.get("crm/properties", f"{name}/groups") for name in objects}
+        answers = {name: account.get("crm/properties", f"/{name}/groups") for name in objects}
         yield from tables(
             (one | {"object": name} for name, page in answers.items() for one in page.rows()),
             GROUP_COLUMNS,
@@ -327,7 +327,7 @@ def _owners(account: Account, reads: Reads) -> DltResource:
 
 def _api_usage(account: Account, reads: Reads) -> DltResource:
     def read() -> Iterator[pa.Table]:
-        answer = account.get("account-info", "api-usage/daily/private-apps")
+        answer = account.get("account-info", "/api-usage/daily/private-apps")
         yield from tables(answer.rows(), USAGE_COLUMNS)
         reads.finish("api_usage", answer.at, "full")
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 import orjson
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import truth
 from sandbox.clock import Clock
+from sandbox.hubspot.errors import HubSpotError
 from sandbox.records import CrmStore
 from sandbox.world import World
 
@@ -65,6 +66,13 @@ class Fault:
     delay: float = 0.0
     times: int = 1
     skip: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = (self.status or 0, self.times, self.skip, self.delay)
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise TypeError("status, times, skip and delay are numbers")
+        if self.status is None and not self.drop and not self.delay:
+            raise TypeError("it would change nothing: give a status, drop or delay")
 
     def fits(self, vendor: str, method: str, path: str) -> bool:
         """Tell whether a request is one that this fault is for."""
@@ -184,7 +192,7 @@ def control_app(world: World, clock: Clock, stores: Mapping[str, CrmStore], traf
         async def endpoint(request: Request) -> Response:
             try:
                 status, body = 200, await handler(request)
-            except BadRequestError as error:
+            except (ValueError, HubSpotError) as error:  # the request's fault, or a CRM's refusal
                 status, body = 400, {"error": str(error)}
             except KeyError as error:
                 status, body = 404, {"error": str(error.args[0])}
@@ -219,6 +227,7 @@ class _Control:
         self._clock = clock
         self._stores = stores
         self._traffic = traffic
+        self._metrics: tuple[date, object] | None = None
 
     async def requests(self, request: Request) -> object:
         """List requests, of one `vendor`, and `since` a number (exclusive) or a time."""
@@ -313,7 +322,10 @@ class _Control:
 
     async def metrics(self, _request: Request) -> object:
         """Tell what every metric must be now."""
-        return truth.metrics(self._world, self._clock.as_of)
+        as_of = self._clock.as_of
+        if self._metrics is None or self._metrics[0] != as_of:
+            self._metrics = (as_of, truth.metrics(self._world, as_of))
+        return self._metrics[1]
 
     async def matches(self, _request: Request) -> object:
         """Tell who must match whom now."""

@@ -297,8 +297,12 @@ def _companies(
 ) -> list[tuple[dict[str, Value], bool]]:
     """Make the companies of a CRM; `make` takes name, domain and the product's account id."""
     made: list[tuple[dict[str, Value], bool]] = []
+    sites: set[str] = set()
     for kind, account in zip(deal(rng, len(accounts), COMPANIES), accounts, strict=True):
         site, own = account.site, account.id
+        # A daughter company is known by its parent's domain alone, which is then nobody's.
+        form = "domain" if site in sites else kind
+        sites.add(site)
         records: dict[str, list[tuple[str | None, str | None]]] = {
             "id_only": [(None, own)],
             "id_spaces": [(site, f" {own} ")],
@@ -310,8 +314,8 @@ def _companies(
             "missing": [],
         }
         made.extend(
-            (make(account.name, domain, product_id), kind == "archived")
-            for domain, product_id in records.get(kind, [(site, own)])
+            (make(account.name, domain, product_id), form == "archived")
+            for domain, product_id in records.get(form, [(site, own)])
         )
     made.extend(
         (make(f"Prospect {n}", f"prospect{n}.example", None), False) for n in range(1, max(1, len(accounts) // 7) + 1)

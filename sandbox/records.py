@@ -30,7 +30,8 @@ class SeedRecord:
 class CrmStore(Protocol):
     """What a person can do to a CRM, from outside its API.
 
-    An unknown object type or record raises KeyError with a message.
+    An unknown object type or record raises KeyError with a message, a value that the CRM does not
+    take ValueError.
     """
 
     def edit(self, object_type: str, record_id: str, properties: Mapping[str, object]) -> None:

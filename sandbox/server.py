@@ -59,6 +59,9 @@ def serve(  # noqa: PLR0913
     ones. `env_file` gets the settings, secrets among them, readable by its owner alone.
     """
 
+    if env_file is not None and not env_file.parent.is_dir():
+        raise SandboxError(f"no folder {env_file.parent} for the settings: make it, or name another")
+
     def ready(sandbox: Sandbox) -> None:
         if env_file is not None:
             _write_settings(env_file, sandbox.settings)

@@ -6,8 +6,9 @@ from active minutes, matches straight from the records that the CRMs hold now.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -19,11 +20,12 @@ from sandbox.world import World
 WINDOWS = (30, 90, 180)
 SURVEY_DAYS = 180
 PROMOTER, DETRACTOR = 9, 6
-# (CRM, contact object, its address fields, company object, its id field, its domain field)
+# (CRM, contact object, its address fields, company object)
 CRMS = (
     ("hubspot", "contacts", ("email", "hs_additional_emails"), "companies"),
     ("salesforce", "Contact", ("Email",), "Account"),
 )
+# The company's field for the product's account id, and for its domain.
 COMPANY_FIELDS = {
     "hubspot": ("product_account_id", "domain"),
     "salesforce": ("Product_Account_Id__c", "Website"),
@@ -107,16 +109,19 @@ def _rows(day: Day, as_of: date, counted: set[int]) -> Iterator[tuple[tuple[int,
         key[0] in counted and day.date + timedelta(days=lag) < as_of
         for key, lag in zip(keys, day.lag.tolist(), strict=True)
     ]
-    offset = day.offset.tolist()
+    offset, minute, count = day.offset.tolist(), day.minute.tolist(), day.events.tolist()
     minutes: dict[tuple[int, ...], set[int]] = defaultdict(set)
     events: dict[tuple[int, ...], int] = defaultdict(int)
     times: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for session, minute, count in zip(day.session.tolist(), day.minute.tolist(), day.events.tolist(), strict=True):
+    at = 0
+    for session, length in sorted(Counter(day.session.tolist()).items()):
+        spent, counts = minute[at : at + length], count[at : at + length]
+        at += length
         if arrived[session]:
             key = keys[session]
-            minutes[key].add(minute)
-            events[key] += count
-            times[key].append(day.start + minute * 60_000 + offset[session])
+            minutes[key].update(spent)
+            events[key] += sum(counts)
+            times[key] += [day.start + m * 60_000 + offset[session] for m in (min(spent), max(spent))]
     for key, distinct in minutes.items():
         yield key, (min(times[key]), max(times[key])), len(distinct), events[key]
 
@@ -260,7 +265,7 @@ def _domains(world: World) -> Mapping[str, list[str]]:
 def _domain(text: object) -> str | None:
     """Reduce a web address to its domain; anybody's domain is nobody's."""
     host = str(text or "").strip().lower()
-    host = host.split("://", 1)[-1].split("/", 1)[0].removeprefix("www.").rstrip(".")
+    host = re.split(r"[/?#:]", host.split("://", 1)[-1], maxsplit=1)[0].removeprefix("www.").rstrip(".")
     return None if not host or host in FREE_MAIL else host
 
 

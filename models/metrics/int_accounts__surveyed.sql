@@ -29,6 +29,7 @@ counted as (
 select
     account_id,
     nps_response_count,
+    -- Three digits on either scale: 66.7 of 100 or 0.667 of 1.
     {{
         rounded_ratio(
             var('nps_scale', 100) ~ ' * (promoter_count - detractor_count)',

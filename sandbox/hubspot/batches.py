@@ -177,8 +177,7 @@ def _all_traced(inputs: Sequence[Input]) -> bool:
 def _sought(call: Call, table: Table, record_id: str, id_property: str | None) -> Record | None:
     if not call.flag("archived"):
         return table.find(record_id, id_property)
-    record = table.records.get(int(record_id)) if record_id.isdecimal() else None
-    return None if record is None or record.archived is None else record
+    return table.find_archived(record_id)
 
 
 def _check(

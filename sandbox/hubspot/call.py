@@ -9,6 +9,7 @@ import orjson
 
 from sandbox.hubspot.errors import bad_json, invalid
 from sandbox.hubspot.store import HubSpotStore, Table
+from sandbox.hubspot.values import whole
 
 LARGEST_PAGE = 100
 LARGEST_PAGE_WITH_HISTORY = 50
@@ -72,9 +73,10 @@ class Call:
     def limit(self, default: int, largest: int) -> int:
         """Read the page size."""
         text = self.one("limit") or str(default)
-        if not text.isdecimal() or not 1 <= int(text) <= largest:
+        limit = whole(text)
+        if limit is None or not 1 <= limit <= largest:
             raise invalid(f"The limit must be between 1 and {largest}, was {text}")
-        return int(text)
+        return limit
 
 
 def names_to_show(table: Table, asked: Sequence[object]) -> list[str]:

@@ -18,6 +18,7 @@ from sandbox.hubspot.definitions import ObjectType
 from sandbox.hubspot.errors import attributes_not_set, conflict, invalid, not_found
 from sandbox.hubspot.search import MOST_CHARACTERS, search
 from sandbox.hubspot.store import Record, Table, UniqueKey, Write, live_record
+from sandbox.hubspot.values import whole
 
 SMALLEST_PAGE = 10
 
@@ -27,11 +28,11 @@ def list_records(call: Call) -> Answer:
     table = call.table
     with_history = [n for n in call.listed("propertiesWithHistory") if table.defined(n)]
     limit = call.limit(SMALLEST_PAGE, LARGEST_PAGE_WITH_HISTORY if with_history else LARGEST_PAGE)
-    after = call.one("after") or "0"
-    if not after.isdecimal():
-        raise invalid(f"after is not a cursor: {after}")
+    after = whole(call.one("after") or "0")
+    if after is None:
+        raise invalid(f"after is not a cursor: {call.one('after')}")
     numbers = table.bin if call.flag("archived") else table.live
-    start = bisect_left(numbers, int(after))
+    start = bisect_left(numbers, after)
     page = numbers[start : start + limit]
     names = names_to_show(table, call.listed("properties"))
     body: dict[str, object] = {
@@ -53,9 +54,8 @@ def read_record(call: Call) -> Answer:
     """GET /crm/objects/V/{type}/{id}: one record; a merged record's id gives the survivor."""
     table, record_id = call.table, call.params["id"]
     if call.flag("archived"):
-        number = int(record_id) if record_id.isdecimal() else None
-        record = None if number is None else table.records.get(number)
-        if record is None or record.archived is None:
+        record = table.find_archived(record_id)
+        if record is None:
             raise not_found()
     else:
         record = live_record(table, record_id, call.one("idProperty"))

@@ -19,7 +19,7 @@ import orjson
 from sandbox.hubspot.definitions import Property
 from sandbox.hubspot.errors import HubSpotError, invalid
 from sandbox.hubspot.store import Record, Table
-from sandbox.hubspot.values import epoch
+from sandbox.hubspot.values import epoch, whole
 
 MOST_CHARACTERS = 3000
 MOST_GROUPS = 5
@@ -93,7 +93,7 @@ def _candidates(table: Table, body: Mapping[str, object], indexed: dict[int, Rec
     groups = _raw_groups(body)
     if len(groups) == 1:
         for rule in _raw_filters(groups[0]):
-            bounded = rule.get("operator") in {"GT", "GTE"}
+            bounded = str(rule.get("operator")) in {"GT", "GTE"}
             if bounded and rule.get("propertyName") == table.kind.modified:
                 return _modified_since(indexed, epoch(str(rule.get("value"))) or 0)
     return indexed.values()
@@ -131,7 +131,7 @@ def _filter_groups(table: Table, body: Mapping[str, object]) -> list[list[Test]]
 def _test(table: Table, rule: Mapping[str, object]) -> Test:
     """Make one filter into a test of a record."""
     definition = _property(table, rule.get("propertyName"))
-    named = rule.get("operator")
+    named = str(rule.get("operator"))
     read = _reader(table, definition)
     if named in {"HAS_PROPERTY", "NOT_HAS_PROPERTY"}:
         wanted = named == "HAS_PROPERTY"
@@ -160,7 +160,7 @@ def _test(table: Table, rule: Mapping[str, object]) -> Test:
             return value is not None and from_low(value, operand) and to_high(value, high)
 
         return between
-    compare = _ORDER.get(str(named))
+    compare = _ORDER.get(named)
     if compare is None:
         raise invalid(f"Operator {named} is not known")
 
@@ -258,7 +258,7 @@ def _given(rule: Mapping[str, object], name: str) -> object:
 
 def _number(text: str) -> float | int | None:
     try:
-        return int(text) if text.isdecimal() else float(text)
+        return float(text) if (number := whole(text)) is None else number
     except ValueError:
         return None
 
@@ -287,13 +287,11 @@ def _order(table: Table, body: Mapping[str, object]) -> Callable[[Iterable[Recor
             "propertyName": sort.removeprefix("-"),
             "direction": "DESCENDING" if sort.startswith("-") else "ASCENDING",
         }
-    if not isinstance(sort, dict) or sort.get("direction", "ASCENDING") not in {
-        "ASCENDING",
-        "DESCENDING",
-    }:
+    direction = str(sort.get("direction", "ASCENDING")) if isinstance(sort, dict) else ""
+    if direction not in {"ASCENDING", "DESCENDING"}:
         raise invalid("A sort has a propertyName and a direction, ASCENDING or DESCENDING")
     read = _reader(table, _property(table, sort.get("propertyName")))
-    reverse = sort.get("direction") == "DESCENDING"
+    reverse = direction == "DESCENDING"
 
     def ordered(records: Iterable[Record]) -> Iterable[Record]:
         keyed = [(read(record), record) for record in records]
@@ -309,7 +307,7 @@ def _order(table: Table, body: Mapping[str, object]) -> Callable[[Iterable[Recor
 
 def _whole(raw: object, name: str) -> int:
     """Read a whole number, also one in a string, as HubSpot does."""
-    text = str(raw)
-    if isinstance(raw, bool) or not (text.isascii() and text.isdecimal()):
+    number = None if isinstance(raw, bool) else whole(str(raw))
+    if number is None:
         raise invalid(f"{name} must be a whole number, was {raw}")
-    return int(text)
+    return number

@@ -30,6 +30,7 @@ from sandbox.hubspot.values import (
     is_backward,
     milliseconds,
     stored,
+    whole,
 )
 from sandbox.records import SeedRecord
 
@@ -163,7 +164,7 @@ class Table:
         Does not follow merges.
         """
         if id_property is None or id_property == "hs_object_id":
-            number = int(record_id) if record_id.isdecimal() else None
+            number = whole(record_id)
         else:
             if id_property not in self.unique or id_property == "hs_additional_emails":
                 raise invalid(
@@ -173,11 +174,16 @@ class Table:
         record = None if number is None else self.records.get(number)
         return None if record is None or record.archived is not None else record
 
+    def find_archived(self, record_id: str) -> Record | None:
+        """Find a record in the recycle bin by id."""
+        number = whole(record_id)
+        record = None if number is None else self.records.get(number)
+        return None if record is None or record.archived is None else record
+
     def survivor(self, record_id: str) -> str:
         """Give the id that a merged record's id stands for now, or the id itself."""
-        if not record_id.isdecimal():
-            return record_id
-        return str(self.merged.get(int(record_id), record_id))
+        number = whole(record_id)
+        return record_id if number is None else str(self.merged.get(number, record_id))
 
     def name_unique(self) -> None:
         """Note again which properties must be unique, after definitions changed."""
@@ -249,18 +255,23 @@ class HubSpotStore:
         """Change properties as another user would in HubSpot's own pages.
 
         A person may set a lifecycle stage back; everything else is checked as in the API.
-        Raises KeyError for an unknown record, HubSpotError for a value that is refused.
+        Raises KeyError for an unknown record, ValueError for a value that is refused.
         """
         table, record = self._known(object_type, record_id)
         given = {name: "" if value is None else value for name, value in properties.items()}
-        changes, _ = self.check(table, given, normalises=True)
-        self.refuse_taken(table, changes, record.number, {})
+        try:
+            changes, _ = self.check(table, given, normalises=True)
+            self.refuse_taken(table, changes, record.number, {})
+        except HubSpotError as error:
+            raise ValueError(error.message) from error
         self.update(table, record, changes, PERSON)
 
     def merge(self, object_type: str, primary_id: str, secondary_id: str) -> str:
         """Merge two records into a new one and return its id."""
         table, primary = self._known(object_type, primary_id)
         _, secondary = self._known(object_type, secondary_id)
+        if primary is secondary:
+            raise ValueError(f"HubSpot cannot merge {table.kind.singular} {primary_id} with itself")
         return str(self.unite(table, primary, secondary).number)
 
     def delete(self, object_type: str, record_id: str) -> None:

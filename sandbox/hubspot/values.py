@@ -20,6 +20,7 @@ DAY_MS = 86_400_000
 _EMAIL = re.compile(r"[^\s@;,]+@[^\s@;,]+\.[^\s@;,]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,14}(\.[0-9]{0,10}[1-9])?")
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _EPOCH = re.compile(r"-?\d{1,15}")
 
 
@@ -67,6 +68,11 @@ def instant(ms: int) -> str:
 def milliseconds(moment: datetime) -> int:
     """Give a moment as epoch milliseconds, rounded down."""
     return int(moment.timestamp() * 1000)
+
+
+def whole(text: str) -> int | None:
+    """Read a whole number as an id or a page size is written; None if it is none."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def epoch(text: str) -> int | None:

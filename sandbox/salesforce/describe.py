@@ -144,11 +144,7 @@ def _entity(view: View, entity: Entity) -> dict[str, object]:
         "triggerable": not entity.setup,
         "undeletable": not entity.setup,
         "updateable": entity.updateable,
-        "urls": {
-            "sobject": address,
-            "describe": f"{address}/describe",
-            "rowTemplate": f"{address}/{{ID}}",
-        },
+        "urls": {"sobject": address, "describe": f"{address}/describe", "rowTemplate": f"{address}/{{ID}}"},
     }
 
 
@@ -198,13 +194,7 @@ def describe_field(view: View, entity: Entity, field: Field, can_write: bool) ->
         "nillable": field.nillable,
         "permissionable": field.permissionable,
         "picklistValues": [
-            {
-                "active": True,
-                "defaultValue": value == field.default,
-                "label": value,
-                "validFor": None,
-                "value": value,
-            }
+            {"active": True, "defaultValue": value == field.default, "label": value, "validFor": None, "value": value}
             for value in field.values
         ],
         "polymorphicForeignKey": len(field.references) > 1,

@@ -26,11 +26,7 @@ class Problem:
 
     def as_row_error(self) -> dict[str, object]:
         """Write it as the answer for one row of a collection."""
-        return {
-            "statusCode": self.code,
-            "message": self.message,
-            "fields": list(self.fields or ()),
-        }
+        return {"statusCode": self.code, "message": self.message, "fields": list(self.fields or ())}
 
 
 class Refused(Exception):

@@ -73,11 +73,7 @@ class Org:
     def stamps(self, user_id: str, *, created: bool = False) -> Row:
         """Give the audit fields of a write that happens now."""
         now = self.now()
-        changed: Row = {
-            "LastModifiedDate": now,
-            "LastModifiedById": user_id,
-            "SystemModstamp": now,
-        }
+        changed: Row = {"LastModifiedDate": now, "LastModifiedById": user_id, "SystemModstamp": now}
         return {"CreatedDate": now, "CreatedById": user_id, **changed} if created else changed
 
     def new_id(self, entity: Entity) -> str:

@@ -167,10 +167,7 @@ class _Runner:
         }
         if not able[purpose]:
             raise problem_at(
-                self.query.text,
-                path.at,
-                f"field '{field.name}' can not be {purpose} in a query call",
-                "INVALID_FIELD",
+                self.query.text, path.at, f"field '{field.name}' can not be {purpose} in a query call", "INVALID_FIELD"
             )
         name = field.name
         references = [reference.name for reference, _ in hops]
@@ -232,10 +229,7 @@ class _Runner:
             raise self._wrong_literal(field, token, "string and should be enclosed in quotes")
         if field.type in NUMBERS or field.type in ("boolean", "date", "datetime", "reference"):
             raise problem_at(
-                self.query.text,
-                token.at,
-                f"invalid operator on {field.type} field",
-                "INVALID_QUERY_FILTER_OPERATOR",
+                self.query.text, token.at, f"invalid operator on {field.type} field", "INVALID_QUERY_FILTER_OPERATOR"
             )
         matcher = re.compile(_like_pattern(token.text[1:-1]), re.IGNORECASE | re.DOTALL)
 
@@ -271,12 +265,7 @@ class _Runner:
     def _id(self, token: Token, value: str) -> str:
         found = full_id(value)
         if found is None:
-            raise problem_at(
-                self.query.text,
-                token.at,
-                f"invalid ID field: {value}",
-                "INVALID_QUERY_FILTER_OPERATOR",
-            )
+            raise problem_at(self.query.text, token.at, f"invalid ID field: {value}", "INVALID_QUERY_FILTER_OPERATOR")
         return found
 
     def _period(self, field: Field, token: Token) -> tuple[object, object]:
@@ -413,11 +402,7 @@ class _Runner:
             elif isinstance(selected, Path):
                 _, _, field = self._resolve(selected)
                 if field.name not in grouped:
-                    raise problem_at(
-                        query.text,
-                        selected.at,
-                        f"Field must be grouped or aggregated: {selected.text}",
-                    )
+                    raise problem_at(query.text, selected.at, f"Field must be grouped or aggregated: {selected.text}")
                 columns.append(_Column(field.name, "", grouped[field.name], _normaliser(field)))
             else:
                 raise problem_at(query.text, query.source.at, "Grouped query cannot use COUNT()")
@@ -425,10 +410,7 @@ class _Runner:
         for row in rows:
             groups.setdefault(tuple(get(row) for _, get in keys), []).append(row)
         found: list[Row] = [
-            {
-                "attributes": {"type": "AggregateResult"},
-                **{column.name: column.fold(members) for column in columns},
-            }
+            {"attributes": {"type": "AggregateResult"}, **{column.name: column.fold(members) for column in columns}}
             for members in groups.values()
         ][self._cut()]
         return Answer(self.entity, len(found), found, dict)

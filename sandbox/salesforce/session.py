@@ -120,12 +120,7 @@ class SessionMiddleware:
 
 def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Answer with JSON as Salesforce labels it."""
-    return Response(
-        orjson.dumps(body),
-        status,
-        headers,
-        media_type="application/json;charset=UTF-8",
-    )
+    return Response(orjson.dumps(body), status, headers, media_type="application/json;charset=UTF-8")
 
 
 def refusal_response(refusal: Refused) -> Response:

@@ -117,9 +117,7 @@ def _read_text(field: Field, text: str) -> str:
     # Counted as the platform's own strings are: a character outside the basic plane is two.
     if field.length and len(text.encode("utf-16-le")) // 2 > field.length:
         raise refused(
-            "STRING_TOO_LONG",
-            f"{field.label}: data value too large: {text} (max length={field.length})",
-            (field.name,),
+            "STRING_TOO_LONG", f"{field.label}: data value too large: {text} (max length={field.length})", (field.name,)
         )
     if field.type == "email" and not _EMAIL.fullmatch(text):
         raise refused("INVALID_EMAIL_ADDRESS", f"{field.label}: invalid email address: {text}", (field.name,))

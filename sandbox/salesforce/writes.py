@@ -102,7 +102,7 @@ def external_id(org: Org, user_id: str | None, entity: Entity, name: str) -> Fie
 
 def matches(org: Org, entity: Entity, field: Field, values: Iterable[str]) -> dict[str, list[str]]:
     """Find the live records with each of these external ids, compared without case."""
-    fold = str if field.case_sensitive else str.lower
+    fold = str if field.case_sensitive or field.type == "id" else str.lower
     found: dict[str, list[str]] = {fold(value): [] for value in values}
     for row in org.rows(entity):
         value = row.get(field.name)
@@ -251,15 +251,11 @@ def _check_field_permissions(org: Org, row: Row, others: Iterable[Row]) -> None:
         raise refused("FIELD_INTEGRITY_EXCEPTION", "A read-only field cannot be edited", ("PermissionsEdit",))
     if any(one["ParentId"] == row["ParentId"] and one["Field"] == row["Field"] for one in others):
         raise refused(
-            "DUPLICATE_VALUE",
-            "duplicate value found: <unknown> duplicates value on record with id: <unknown>",
-            (),
+            "DUPLICATE_VALUE", "duplicate value found: <unknown> duplicates value on record with id: <unknown>", ()
         )
 
 
 def _bad_choice(label: str, name: str, value: object) -> Refused:
     return refused(
-        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
-        f"{label}: bad value for restricted picklist field: {value}",
-        (name,),
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", f"{label}: bad value for restricted picklist field: {value}", (name,)
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.server import Sandbox, SandboxError, serving
+from sandbox.server import Sandbox, SandboxError, serve, serving
 
 AS_OF = date(2026, 11, 21)
 
@@ -166,6 +166,9 @@ def test_what_is_not_there_is_not_found(control: httpx.Client) -> None:
     assert control.post("/edit", json={**edit, "object": "planets"}).status_code == 404
     assert control.post("/edit", json={"vendor": "hubspot"}).status_code == 400
     assert control.post("/edit", content=b"no").status_code == 400
+    bad = {**edit, "properties": {"email": "nobody"}}
+    bad["id"] = control.get("/records/hubspot/contacts").json()[-1]["id"]
+    assert control.post("/edit", json=bad).status_code == 400
     assert control.get("/records/hubspot/planets").status_code == 404
     assert control.get("/records/druid/users").status_code == 404
 
@@ -190,7 +193,8 @@ def test_matches_follow_what_people_do_in_the_crm(control: httpx.Client) -> None
     assert control.post("/edit", json=edit).status_code == 200
     assert (one, one_record) not in state()[0]
 
-    edit["properties"] = {"email": other_email.replace("@", "\uff20")}
+    first = chr(ord(other_email[0]) + 0xFEE0)  # another spelling, as HubSpot lets it pass
+    edit["properties"] = {"email": first + other_email[1:]}
     assert control.post("/edit", json=edit).status_code == 200
     pairs, conflicts = state()
     assert (two, two_record) not in pairs
@@ -212,6 +216,7 @@ def test_excluded_and_archived_ones_never_match_and_conflicts_exist(control: htt
         groups = [c for c in truth["conflicts"] if c["crm"] == crm]
         assert any(len(c["record_ids"]) > 1 for c in groups)
         assert any(len(c["product_ids"]) > 1 for c in groups)
+        assert any(c["product_object"] == "account" for c in groups)
 
 
 def test_days_pass_and_salespeople_change_a_few_records(control: httpx.Client) -> None:
@@ -260,6 +265,11 @@ def test_it_says_when_it_is_ready_and_stops_when_told(tmp_path: Path, stop: sign
             os.kill(process.pid, stop)
             assert process.wait(timeout=20) == 0
         assert process.stdout.read() == ""
+
+
+def test_settings_that_cannot_be_written_stop_it_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="no folder"):
+        serve(seed=1, visitors=9, as_of=AS_OF, port=0, env_file=tmp_path / "gone" / "env")
 
 
 def test_a_port_in_use_is_named() -> None:

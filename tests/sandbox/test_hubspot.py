@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.clock import Clock
 from sandbox.hubspot import HubSpotStore, Limits, hubspot_app
-from sandbox.records import SeedRecord
+from sandbox.records import SeedRecord, Value
 
 TOKEN = "pat-na1-sandbox"
 BORN = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -98,7 +100,12 @@ def company(number: int, **properties: str) -> SeedRecord:
 
 
 def owner(number: int, *, archived: bool = False) -> SeedRecord:
-    properties = {"email": f"rep{number}@seller.example", "firstName": "Rep", "lastName": str(number), "userId": 7}
+    properties: dict[str, Value] = {
+        "email": f"rep{number}@seller.example",
+        "firstName": "Rep",
+        "lastName": str(number),
+        "userId": 7,
+    }
     return SeedRecord("owners", str(number), properties, BORN, BORN, archived)
 
 
@@ -820,6 +827,10 @@ def test_a_person_can_edit_merge_and_delete_and_gets_a_key_error_for_the_unknown
     ):
         with pytest.raises(KeyError):
             call()
+    with pytest.raises(ValueError, match="does not exist"):
+        store.edit("contacts", "1", {"nonsense": "x"})
+    with pytest.raises(ValueError, match="itself"):
+        store.merge("contacts", "1", "1")
     store.edit("contacts", "1", {"jobtitle": "CEO", "firstname": None})
     store.delete("contacts", "2")
     first, second = store.records("contacts")
@@ -962,6 +973,57 @@ def test_groups_are_made_once_and_kept_while_in_use(account: Account) -> None:
 
 
 # The account.
+
+
+NAMES = [
+    *("inputs", "id", "properties", "idProperty", "objectWriteTraceId", "filterGroups", "filters", "sorts"),
+    *("propertyName", "operator", "value", "values", "highValue", "direction", "limit", "after", "query", "name"),
+    *("label", "type", "fieldType", "groupName", "options", "displayOrder", "primaryObjectId", "objectIdToMerge"),
+    *("objectId", "email", "jobtitle", "hs_object_id", "lifecyclestage", "propertiesWithHistory"),
+]
+WORDS = [
+    "1",
+    "2",
+    "email",
+    "EQ",
+    "IN",
+    "GTE",
+    "BETWEEN",
+    "CONTAINS_TOKEN",
+    "contactinformation",
+    "number",
+    "enumeration",
+]
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(CONTACTS, f"{CONTACTS}/search", f"{CONTACTS}/merge", f"{CONTACTS}/gdpr-delete"),
+        *(f"{CONTACTS}/batch/{verb}" for verb in ("read", "create", "update", "upsert", "archive")),
+        *(PROPERTIES, f"{PROPERTIES}/groups", f"{PROPERTIES}/batch/create", f"{PROPERTIES}/batch/archive"),
+    ],
+)
+def test_no_body_makes_the_sandbox_fail(account: Account, path: str) -> None:
+    client, _ = account(*(contact(number, f"{number}@example.com") for number in range(1, 4)))
+
+    @settings(max_examples=25, derandomize=True, deadline=None)
+    @given(body=st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6))
+    def answered(body: dict[str, object]) -> None:
+        answer = client.post(path, json=body)
+        assert answer.status_code < 500
+
+    answered()
 
 
 def test_owners_are_listed_active_and_deactivated_apart(account: Account) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -24,33 +26,36 @@ def days(count: int, **source: object) -> dict[str, object]:
 class Pendo:
     """A client of one sandbox's Pendo."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.http = httpx.Client(
-            base_url=sandbox.urls["pendo"],
-            headers={"x-pendo-integration-key": sandbox.settings["PENDO_INTEGRATION_KEY"]},
-        )
-        self.control = httpx.Client(base_url=sandbox.urls["control"], timeout=30)
+    def __init__(self, sandbox: Sandbox, closing: ExitStack) -> None:
+        key = {"x-pendo-integration-key": sandbox.settings["PENDO_INTEGRATION_KEY"]}
+        pendo, control = sandbox.urls["pendo"], sandbox.urls["control"]
+        self.http = closing.enter_context(httpx.Client(base_url=pendo, headers=key))
+        self.control = closing.enter_context(httpx.Client(base_url=control, timeout=30))
 
     def post(self, *pipeline: object) -> httpx.Response:
+        """Ask for an aggregation."""
         request = {"requestId": "test", "pipeline": list(pipeline)}
         body = {"response": {"mimeType": "application/json"}, "request": request}
         return self.http.post("/api/v1/aggregation", json=body)
 
-    def rows(self, source: object, *steps: object) -> list[dict[str, object]]:
+    def rows(self, source: object, *steps: object) -> list[dict[str, Any]]:
+        """Give an aggregation's rows."""
         answer = self.post({"source": source}, *steps)
         assert answer.status_code == 200, answer.text
-        found: list[dict[str, object]] = answer.json()["results"]
+        found: list[dict[str, Any]] = answer.json()["results"]
         return found
+
+
+@contextmanager
+def subscription() -> Iterator[Pendo]:
+    with serving(seed=5, visitors=200, as_of=AS_OF, accounts=12) as sandbox, ExitStack() as closing:
+        yield Pendo(sandbox, closing)
 
 
 @pytest.fixture(scope="module")
 def pendo() -> Iterator[Pendo]:
-    with serving(seed=5, visitors=200, as_of=AS_OF, accounts=12) as sandbox:
-        client = Pendo(sandbox)
+    with subscription() as client:
         yield client
-        client.http.close()
-        client.control.close()
 
 
 def test_a_wrong_key_is_refused(pendo: Pendo) -> None:
@@ -69,15 +74,16 @@ def test_answers_carry_the_sandbox_date(pendo: Pendo) -> None:
 
 def test_served_usage_adds_up_to_the_truth(pendo: Pendo) -> None:
     truth = pendo.control.get("/truth/metrics").json()
+    as_of = date.fromisoformat(truth["as_of"])
     events = pendo.rows(days(-360, events=ALL_APPS), {"identified": "visitorId"})
     for kind, key in (("visitors", "visitorId"), ("accounts", "accountId")):
         for length in (30, 90, 180):
             active: dict[object, set[object]] = defaultdict(set)
             sums: dict[object, Counter[str]] = defaultdict(Counter)
             for row in events:
-                on = datetime.fromtimestamp(int(str(row["day"])) / 1000, NEW_YORK)
+                on = datetime.fromtimestamp(row["day"] / 1000, NEW_YORK)
                 assert (on.hour, on.minute) == (0, 0)
-                ago = (AS_OF - on.date()).days
+                ago = (as_of - on.date()).days
                 if ago <= length:
                     active[row[key]].add(ago)
                     sums[row[key]].update(minutes=row["numMinutes"], events=row["numEvents"])
@@ -97,7 +103,7 @@ def test_known_people_and_accounts_are_those_of_the_truth(pendo: Pendo) -> None:
     members = Counter[str]()
     assert {row["visitorId"] for row in visitors} == set(truth["visitors"])
     for row in visitors:
-        auto = row["metadata"]["auto"]  # type: ignore[index]
+        auto = row["metadata"]["auto"]
         metrics = truth["visitors"][row["visitorId"]]
         assert auto.get("firstvisit") == metrics["first_visit"]
         assert auto.get("lastvisit") == metrics["last_visit"]
@@ -105,7 +111,7 @@ def test_known_people_and_accounts_are_those_of_the_truth(pendo: Pendo) -> None:
     accounts = pendo.rows({"accounts": None})
     assert {row["accountId"] for row in accounts} == set(truth["accounts"])
     for row in accounts:
-        auto = row["metadata"]["auto"]  # type: ignore[index]
+        auto = row["metadata"]["auto"]
         metrics = truth["accounts"][row["accountId"]]
         assert auto.get("firstvisit") == metrics["first_visit"]
         assert auto.get("lastvisit") == metrics["last_visit"]
@@ -156,7 +162,7 @@ def test_without_app_ids_only_the_default_app_is_read(pendo: Pendo) -> None:
 def test_guides_name_their_polls(pendo: Pendo) -> None:
     guides = {g["id"]: g for g in pendo.rows({"guides": ALL_APPS})}
     polls = guides["guide-nps-2026"]["polls"]
-    assert [(p["id"], p["attributes"]["type"]) for p in polls] == [  # type: ignore[attr-defined]
+    assert [(p["id"], p["attributes"]["type"]) for p in polls] == [
         ("poll-nps-rating", "NPSRating"),
         ("poll-nps-comment", "NPSReason"),
     ]
@@ -178,9 +184,7 @@ def test_excluded_visitors_appear_only_when_asked_for(pendo: Pendo) -> None:
 def test_a_negative_count_ends_yesterday_and_a_positive_one_begins_with_first(pendo: Pendo) -> None:
     def starts(**series: object) -> list[date]:
         source = {"events": ALL_APPS, "timeSeries": {"period": "dayRange", **series}}
-        return sorted(
-            {datetime.fromtimestamp(int(str(row["day"])) / 1000, NEW_YORK).date() for row in pendo.rows(source)}
-        )
+        return sorted({datetime.fromtimestamp(row["day"] / 1000, NEW_YORK).date() for row in pendo.rows(source)})
 
     month = starts(first="now()", count=-30)
     assert (month[0], month[-1]) == (date(2026, 10, 22), date(2026, 11, 20))
@@ -219,28 +223,29 @@ def test_a_page_follows_a_page_by_sort_filter_and_limit(pendo: Pendo) -> None:
 
 
 def test_late_sessions_arrive_days_after_they_happened() -> None:
-    with serving(seed=5, visitors=200, as_of=AS_OF, accounts=12) as sandbox:
-        pendo = Pendo(sandbox)
+    with subscription() as pendo:
         friday = {"events": ALL_APPS}
         series = {"period": "dayRange", "first": "date(2026,11,20)", "count": 1}
         shown: list[int] = []
         for _ in range(5):
             rows = pendo.rows({**friday, "timeSeries": series})
-            shown.append(sum(int(str(row["numMinutes"])) for row in rows))
+            shown.append(sum(row["numMinutes"] for row in rows))
             pendo.control.post("/advance", json={"days": 1})
         assert shown[0] < shown[3]
         assert shown == sorted(shown)
         assert shown[3] == shown[4]
 
 
-def test_a_sandbox_that_went_on_answers_as_its_truth_does(pendo: Pendo) -> None:
-    before = pendo.control.get("/truth/metrics").json()
-    pendo.control.post("/advance", json={"days": 3})
-    after = pendo.control.get("/truth/metrics").json()
-    assert after["as_of"] == "2026-11-24"
-    assert set(before["visitors"]) <= set(after["visitors"])
-    assert before["accounts"] != after["accounts"]
-    test_known_people_and_accounts_are_those_of_the_truth(pendo)
+def test_a_sandbox_that_went_on_answers_as_its_truth_does() -> None:
+    with subscription() as pendo:
+        before = pendo.control.get("/truth/metrics").json()
+        pendo.control.post("/advance", json={"days": 3})
+        after = pendo.control.get("/truth/metrics").json()
+        assert after["as_of"] == "2026-11-24"
+        assert set(before["visitors"]) <= set(after["visitors"])
+        assert before["accounts"] != after["accounts"]
+        test_known_people_and_accounts_are_those_of_the_truth(pendo)
+        test_served_usage_adds_up_to_the_truth(pendo)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.pipeline import MalformedPipelineError, compile_expression, run
+from sandbox.pipeline import MalformedPipelineError, Row, compile_expression, run
 
 ROW = {"a": 2, "b": "x y", "none": None, "meta": {"auto": {"n": 5}}, "tags": ["red"]}
 
@@ -44,7 +44,7 @@ def test_malformed_expressions_are_refused(text: str) -> None:
 
 
 def test_groups_aggregate_what_is_not_null() -> None:
-    rows = [{"k": "a", "v": 1}, {"k": "a", "v": None}, {"k": "b", "v": 3}, {"k": "a", "v": 1}]
+    rows: list[Row] = [{"k": "a", "v": 1}, {"k": "a", "v": None}, {"k": "b", "v": 3}, {"k": "a", "v": 1}]
     fields = {
         "total": {"sum": "v"},
         "rows": {"count": None},
@@ -60,14 +60,15 @@ def test_groups_aggregate_what_is_not_null() -> None:
 
 
 def test_sorting_puts_the_first_field_first_and_a_minus_turns_it() -> None:
-    rows = [{"a": 1, "b": 1}, {"a": 2, "b": None}, {"a": 2, "b": 3}, {"a": 1, "b": 2}]
+    rows: list[Row] = [{"a": 1, "b": 1}, {"a": 2, "b": None}, {"a": 2, "b": 3}, {"a": 1, "b": 2}]
     ordered = run(rows, [{"sort": ["-a", "b"]}, {"skip": 1}, {"limit": 2}])
     assert ordered == [{"a": 2, "b": 3}, {"a": 1, "b": 1}]
 
 
 def test_identified_drops_the_anonymous_and_the_placeholder() -> None:
     ids = ["_PENDO_T_1", "VISITOR-UNIQUE-ID", "", None, "u-1"]
-    assert run([{"id": i} for i in ids], [{"identified": "id"}]) == [{"id": "u-1"}]
+    rows: list[Row] = [{"id": i} for i in ids]
+    assert run(rows, [{"identified": "id"}]) == [{"id": "u-1"}]
 
 
 def test_eval_adds_and_select_keeps() -> None:

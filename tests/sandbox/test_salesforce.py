@@ -28,44 +28,30 @@ ACME, GLOBEX = make_id("001", 1), make_id("001", 2)
 ANA, BEN, OLD = make_id("003", 1), make_id("003", 2), make_id("003", 3)
 SELLER, LEFT = make_id("005", 1), make_id("005", 2)
 
+NOT_WRITABLE = (
+    "Unable to create/update fields: Name. Please check the security settings of this field and "
+    "verify that it is read/write for your profile or permission set."
+)
+
 SEEDS = (
     SeedRecord(
-        "User",
-        SELLER,
-        {"Username": "sel@x.example", "LastName": "Seller", "Email": "sel@x.example"},
-        CREATED,
-        UPDATED,
+        "User", SELLER, {"Username": "sel@x.example", "LastName": "Seller", "Email": "sel@x.example"}, CREATED, UPDATED
     ),
     SeedRecord(
         "User",
         LEFT,
-        {
-            "Username": "left@x.example",
-            "LastName": "Left",
-            "Email": "left@x.example",
-            "IsActive": False,
-        },
+        {"Username": "left@x.example", "LastName": "Left", "Email": "left@x.example", "IsActive": False},
         CREATED,
         UPDATED,
     ),
     SeedRecord(
-        "Account",
-        ACME,
-        {"Name": "Acme", "Product_Account_Id__c": "acme-0001", "OwnerId": SELLER},
-        CREATED,
-        UPDATED,
+        "Account", ACME, {"Name": "Acme", "Product_Account_Id__c": "acme-0001", "OwnerId": SELLER}, CREATED, UPDATED
     ),
     SeedRecord("Account", GLOBEX, {"Name": "Globex", "Website": "globex.example"}, CREATED, UPDATED),
     SeedRecord(
         "Contact",
         ANA,
-        {
-            "FirstName": "Ana",
-            "LastName": "Ångström",
-            "Email": "Ana@Acme.example",
-            "AccountId": ACME,
-            "OwnerId": SELLER,
-        },
+        {"FirstName": "Ana", "LastName": "Ångström", "Email": "Ana@Acme.example", "AccountId": ACME, "OwnerId": SELLER},
         CREATED,
         UPDATED,
     ),
@@ -84,40 +70,47 @@ class Sandbox:
     stranger: httpx.Client
 
     def log_in_again(self) -> None:
+        """Get a fresh token."""
         token = _log_in(self.stranger)["access_token"]
         self.client.headers["Authorization"] = f"Bearer {token}"
 
     def create(self, object_type: str, **values: object) -> str:
+        """Make a record that must be accepted."""
         answer = self.client.post(f"{DATA}/sobjects/{object_type}", json=values)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
     def refusal(self, object_type: str, **values: object) -> tuple[int, dict[str, object]]:
+        """Make a record that is refused, and give the status and the first error."""
         answer = self.client.post(f"{DATA}/sobjects/{object_type}", json=values)
         return answer.status_code, answer.json()[0]
 
     def read(self, object_type: str, record_id: str) -> dict[str, Any]:
+        """Read a record that must be there."""
         answer = self.client.get(f"{DATA}/sobjects/{object_type}/{record_id}")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
-    def query(self, text: str, resource: str = "query") -> dict[str, Any]:
-        answer = self.client.get(f"{DATA}/{resource}", params={"q": text})
+    def query(self, text: str, *ids: str, resource: str = "query") -> dict[str, Any]:
+        """Run a query that must be accepted; each {} in it is one of the ids."""
+        answer = self.client.get(f"{DATA}/{resource}", params={"q": text.format(*ids)})
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
     def patch_rows(self, *rows: dict[str, object], all_or_none: bool = False) -> httpx.Response:
+        """Update several records in one call."""
         return self.client.patch(f"{DATA}/composite/sobjects", json={"allOrNone": all_or_none, "records": rows})
 
     def custom_field(self, full_name: str, **metadata: object) -> httpx.Response:
+        """Ask for a custom field."""
         return self.client.post(
-            f"{DATA}/tooling/sobjects/CustomField",
-            json={"FullName": full_name, "Metadata": metadata},
+            f"{DATA}/tooling/sobjects/CustomField", json={"FullName": full_name, "Metadata": metadata}
         )
 
     def fields(self, object_type: str) -> dict[str, dict[str, Any]]:
+        """Describe the fields that the API user sees, by name."""
         described = self.client.get(f"{DATA}/sobjects/{object_type}/describe").json()
         return {field["name"]: field for field in described["fields"]}
 
@@ -147,8 +140,16 @@ class _Switch:
         await self.app(scope, receive, send)
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    switch: _Switch
+    base_url: str
+    client: httpx.Client
+    stranger: httpx.Client
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[tuple[_Switch, str]]:
+def server() -> Iterator[_Server]:
     switch = _Switch()
     listener = socket.create_server(("127.0.0.1", 0))
     # asyncio sets this itself only on sockets that it made; without it each answer waits 40 ms.
@@ -157,31 +158,27 @@ def server() -> Iterator[tuple[_Switch, str]]:
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()
-    yield switch, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with httpx.Client(base_url=base_url) as client, httpx.Client(base_url=base_url) as stranger:
+        yield _Server(switch, base_url, client, stranger)
     running.should_exit = True
     thread.join()
 
 
 @pytest.fixture
-def sandbox(server: tuple[_Switch, str], request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    switch, base_url = server
+def sandbox(server: _Server, request: pytest.FixtureRequest) -> Sandbox:
     clock = Clock(date(2026, 6, 1))
     store = SalesforceStore(SEEDS, clock, **getattr(request, "param", {}))
-    switch.app = salesforce_app(store, "client", "s3cret", base_url)
-    with httpx.Client(base_url=base_url) as client, httpx.Client(base_url=base_url) as stranger:
-        opened = Sandbox(store, clock, client, stranger)
-        opened.log_in_again()
-        yield opened
+    server.switch.app = salesforce_app(store, "client", "s3cret", server.base_url)
+    opened = Sandbox(store, clock, server.client, server.stranger)
+    opened.log_in_again()
+    return opened
 
 
 def _log_in(client: httpx.Client) -> dict[str, str]:
     answer = client.post(
         "/services/oauth2/token",
-        data={
-            "grant_type": "client_credentials",
-            "client_id": "client",
-            "client_secret": "s3cret",
-        },
+        data={"grant_type": "client_credentials", "client_id": "client", "client_secret": "s3cret"},
     )
     assert answer.status_code == 200, answer.text
     found: dict[str, str] = answer.json()
@@ -206,9 +203,7 @@ def test_a_token_says_where_the_org_is_and_whose_it_is(sandbox: Sandbox) -> None
 def test_basic_authentication_gets_a_token_too(sandbox: Sandbox) -> None:
     basic = base64.b64encode(b"client:s3cret").decode()
     answer = sandbox.stranger.post(
-        "/services/oauth2/token",
-        data={"grant_type": "client_credentials"},
-        headers={"Authorization": f"Basic {basic}"},
+        "/services/oauth2/token", data={"grant_type": "client_credentials"}, headers={"Authorization": f"Basic {basic}"}
     )
     assert answer.status_code == 200
 
@@ -346,7 +341,8 @@ def test_permissions_are_found_with_soql(sandbox: Sandbox) -> None:
     found = sandbox.query(
         "SELECT Field, PermissionsEdit, Parent.Name FROM FieldPermissions WHERE SobjectType = "
         "'Contact' AND ParentId IN (SELECT PermissionSetId FROM PermissionSetAssignment WHERE "
-        f"AssigneeId = '{user}')"
+        "AssigneeId = '{}')",
+        user,
     )
     assert [(row["Field"], row["PermissionsEdit"], row["Parent"]["Name"]) for row in found["records"]] == [
         ("Contact.DoNotCall", True, "Set_1")
@@ -410,19 +406,11 @@ def test_nothing_is_granted_twice(sandbox: Sandbox) -> None:
         ("Contact.X__c", {"label": "x" * 41, "type": "Date"}, "STRING_TOO_LONG"),
         ("Contact.X__c", {"label": "x", "type": "Text"}, "FIELD_INTEGRITY_EXCEPTION"),
         ("Contact.X__c", {"label": "x", "type": "Text", "length": 256}, "FIELD_INTEGRITY_EXCEPTION"),
-        (
-            "Contact.X__c",
-            {"label": "x", "type": "Number", "precision": 19, "scale": 0},
-            "FIELD_INTEGRITY_EXCEPTION",
-        ),
+        ("Contact.X__c", {"label": "x", "type": "Number", "precision": 19, "scale": 0}, "FIELD_INTEGRITY_EXCEPTION"),
         ("Contact.X__c", {"label": "x", "type": "Checkbox"}, "FIELD_INTEGRITY_EXCEPTION"),
         ("Contact.X__c", {"label": "x", "type": "Long Text Area"}, "JSON_PARSER_ERROR"),
         ("Nothing.X__c", {"label": "x", "type": "Date"}, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
-        (
-            "account.product_account_id__c",
-            {"label": "x", "type": "Date"},
-            "DUPLICATE_DEVELOPER_NAME",
-        ),
+        ("account.product_account_id__c", {"label": "x", "type": "Date"}, "DUPLICATE_DEVELOPER_NAME"),
     ],
 )
 def test_a_custom_field_must_be_well_defined(
@@ -451,7 +439,7 @@ def test_custom_fields_are_found_and_deleted_through_tooling(sandbox: Sandbox) -
 
 
 def test_a_query_answers_with_attributes_and_vendor_times(sandbox: Sandbox) -> None:
-    found = sandbox.query(f"select id, systemmodstamp, Owner.Email from Contact where Id = '{ANA[:15]}'")
+    found = sandbox.query("select id, systemmodstamp, Owner.Email from Contact where Id = '{}'", ANA[:15])
     assert found == {
         "totalSize": 1,
         "done": True,
@@ -470,12 +458,8 @@ def test_a_query_answers_with_attributes_and_vendor_times(sandbox: Sandbox) -> N
 
 
 def test_deleted_rows_come_only_with_query_all(sandbox: Sandbox) -> None:
-    assert sandbox.query("SELECT COUNT() FROM Contact") == {
-        "totalSize": 2,
-        "done": True,
-        "records": [],
-    }
-    assert sandbox.query("SELECT COUNT() FROM Contact", "queryAll")["totalSize"] == 3
+    assert sandbox.query("SELECT COUNT() FROM Contact") == {"totalSize": 2, "done": True, "records": []}
+    assert sandbox.query("SELECT COUNT() FROM Contact", resource="queryAll")["totalSize"] == 3
 
 
 def test_pages_follow_a_locator_and_show_the_rows_of_the_first_moment(sandbox: Sandbox) -> None:
@@ -499,10 +483,7 @@ def test_pages_follow_a_locator_and_show_the_rows_of_the_first_moment(sandbox: S
         address = page.get("nextRecordsUrl")
     assert page["done"] is True
     assert len(set(seen)) == len(seen) == 402
-    assert _error(sandbox.client.get(f"{DATA}/query/0r8000000000000AAA-200")) == (
-        400,
-        "INVALID_QUERY_LOCATOR",
-    )
+    assert _error(sandbox.client.get(f"{DATA}/query/0r8000000000000AAA-200")) == (400, "INVALID_QUERY_LOCATOR")
 
 
 # --- one record ------------------------------------------------------------------------------
@@ -538,25 +519,9 @@ def test_a_record_is_made_read_changed_and_deleted(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("values", "code", "message", "fields"),
     [
-        (
-            {"Nothing": 1},
-            "INVALID_FIELD",
-            "No such column 'Nothing' on sobject of type Contact",
-            None,
-        ),
-        (
-            {"FirstName": "x"},
-            "REQUIRED_FIELD_MISSING",
-            "Required fields are missing: [LastName]",
-            ["LastName"],
-        ),
-        (
-            {"LastName": "x", "Name": "y"},
-            "INVALID_FIELD_FOR_INSERT_UPDATE",
-            "Unable to create/update fields: Name. Please check the security settings of this "
-            "field and verify that it is read/write for your profile or permission set.",
-            ["Name"],
-        ),
+        ({"Nothing": 1}, "INVALID_FIELD", "No such column 'Nothing' on sobject of type Contact", None),
+        ({"FirstName": "x"}, "REQUIRED_FIELD_MISSING", "Required fields are missing: [LastName]", ["LastName"]),
+        ({"LastName": "x", "Name": "y"}, "INVALID_FIELD_FOR_INSERT_UPDATE", NOT_WRITABLE, ["Name"]),
         (
             {"LastName": "x", "FirstName": "y" * 41},
             "STRING_TOO_LONG",
@@ -600,10 +565,7 @@ def test_a_bad_contact_is_refused_in_the_vendors_words(
 ) -> None:
     status, error = sandbox.refusal("Contact", **values)
     expected: dict[str, object] = {"message": message, "errorCode": code}
-    assert (status, error) == (
-        400,
-        expected if fields is None else {**expected, "fields": fields},
-    )
+    assert (status, error) == (400, expected if fields is None else {**expected, "fields": fields})
 
 
 @pytest.mark.parametrize(
@@ -658,9 +620,7 @@ def test_length_counts_a_character_beyond_the_basic_plane_as_two(sandbox: Sandbo
     assert sandbox.refusal("Contact", LastName="x", FirstName="🎉" * 21)[1]["errorCode"] == ("STRING_TOO_LONG")
 
 
-def test_picklists_accept_unknown_values_only_where_they_are_not_restricted(
-    sandbox: Sandbox,
-) -> None:
+def test_picklists_accept_unknown_values_only_where_they_are_not_restricted(sandbox: Sandbox) -> None:
     values = {"valueSetDefinition": {"value": [{"valueName": "b"}, {"valueName": "a"}]}}
     sandbox.custom_field(
         "Contact.Many__c",
@@ -705,7 +665,7 @@ def test_a_record_changed_since_is_not_overwritten_when_asked(sandbox: Sandbox) 
 
 def test_assignment_rules_take_a_lead_unless_told_not_to(sandbox: Sandbox) -> None:
     lead = sandbox.create("Lead", LastName="x", Company="y")
-    owner = sandbox.query(f"SELECT Owner.Name, Status FROM Lead WHERE Id = '{lead}'")["records"][0]
+    owner = sandbox.query("SELECT Owner.Name, Status FROM Lead WHERE Id = '{}'", lead)["records"][0]
     assert (owner["Owner"]["Name"], owner["Status"]) == ("Inbound Leads", "Open - Not Contacted")
     made = sandbox.client.post(
         f"{DATA}/sobjects/Lead",
@@ -729,10 +689,7 @@ def test_upsert_updates_creates_or_says_that_there_are_several(sandbox: Sandbox)
         return sandbox.client.patch(address, json=values)
 
     found = upsert("ACME-0001", Site="here")
-    assert (found.status_code, found.json()) == (
-        200,
-        {"id": ACME, "success": True, "errors": [], "created": False},
-    )
+    assert (found.status_code, found.json()) == (200, {"id": ACME, "success": True, "errors": [], "created": False})
     assert _error(upsert("new%2F1?updateOnly=true", Name="New")) == (404, "NOT_FOUND")
     made = upsert("new%2F1", Name="New")
     assert (made.status_code, made.json()["created"]) == (201, True)
@@ -804,10 +761,7 @@ def test_a_collection_answers_each_row_in_order(sandbox: Sandbox) -> None:
 def test_all_or_none_keeps_none_when_one_fails(sandbox: Sandbox) -> None:
     rows = (_contact(ANA, Title="Chief"), _contact(BEN, unknown__c="x"))
     results = sandbox.patch_rows(*rows, all_or_none=True).json()
-    assert [row["errors"][0]["statusCode"] for row in results] == [
-        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-        "INVALID_FIELD",
-    ]
+    assert [row["errors"][0]["statusCode"] for row in results] == ["ALL_OR_NONE_OPERATION_ROLLED_BACK", "INVALID_FIELD"]
     assert results[1]["errors"][0]["fields"] == []
     record = sandbox.read("Contact", ANA)
     assert record["Title"] is None
@@ -823,10 +777,7 @@ def test_an_unreadable_value_sinks_the_whole_collection(sandbox: Sandbox) -> Non
 def test_a_collection_has_limits(sandbox: Sandbox) -> None:
     many = [{"attributes": {"type": "Account"}, "Name": "x"}] * 201
     address = f"{DATA}/composite/sobjects"
-    assert _error(sandbox.client.post(address, json={"records": many})) == (
-        400,
-        "EXCEEDED_ID_LIMIT",
-    )
+    assert _error(sandbox.client.post(address, json={"records": many})) == (400, "EXCEEDED_ID_LIMIT")
     assert sandbox.client.post(address, json={"records": []}).json() == [
         {"message": "At least 1 record is required", "errorCode": "REQUIRED_FIELD_MISSING"}
     ]
@@ -835,10 +786,7 @@ def test_a_collection_has_limits(sandbox: Sandbox) -> None:
         for _ in range(6)
         for kind in ("Account", "Contact")
     ]
-    assert _error(sandbox.client.post(address, json={"records": mixed[:11]})) == (
-        400,
-        "LIMIT_EXCEEDED",
-    )
+    assert _error(sandbox.client.post(address, json={"records": mixed[:11]})) == (400, "LIMIT_EXCEEDED")
 
 
 def test_collections_create_upsert_retrieve_and_delete(sandbox: Sandbox) -> None:
@@ -928,7 +876,7 @@ def test_a_person_edits_under_their_own_name(sandbox: Sandbox) -> None:
 
 def test_the_loser_of_a_merge_names_the_winner(sandbox: Sandbox) -> None:
     assert sandbox.store.merge("Account", GLOBEX, ACME) == GLOBEX
-    rows = sandbox.query("SELECT Id, IsDeleted, MasterRecordId FROM Account", "queryAll")["records"]
+    rows = sandbox.query("SELECT Id, IsDeleted, MasterRecordId FROM Account", resource="queryAll")["records"]
     merged = {row["Id"]: (row["IsDeleted"], row["MasterRecordId"]) for row in rows}
     assert merged == {ACME: (True, GLOBEX), GLOBEX: (False, None)}
     assert sandbox.read("Contact", ANA)["AccountId"] == GLOBEX

@@ -1,0 +1,100 @@
+"""The real thing in miniature: a sandbox over HTTP, a DuckDB file, dlt and dbt. Nothing of ours is replaced."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from activators.apply import Run
+from activators.plan import Plan, open_warehouse
+from backhaul import steps
+from backhaul.settings import Settings
+from backhaul.transform import Transform
+from sandbox.server import Sandbox, serving
+
+ROOT = Path(__file__).parents[1]
+# Twelve days after the clocks changed in New York, so that every window has a day of 23 hours.
+AS_OF = dt.date(2026, 3, 20)
+CRM_SIDE = ("--select", "source:hubspot+ source:salesforce+ source:ledger+", "--exclude-resource-type", "unit_test")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One warehouse, one state folder, and the sandbox that they face."""
+
+    sandbox: Sandbox
+    settings: Settings
+    transform: Transform
+    control: httpx.Client
+
+    def load(self, *vendors: str) -> int:
+        """Land vendors, all by default; returns the rows that came."""
+        self.transform.parse()
+        return sum(item.rows for item in steps.load(self.settings, vendors or steps.VENDORS, lambda *_: None))
+
+    def build(self, *arguments: str) -> int:
+        """`dbt build`."""
+        return self.transform.build(lambda *_: None, *arguments)
+
+    def plan(self) -> Plan:
+        """Seal a plan of every activation."""
+        return steps.plan(self.settings, steps.activations(self.settings))
+
+    def apply(self, plan: Plan) -> Run:
+        """Send a plan."""
+        return steps.apply(self.settings, plan, lambda *_: None)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the warehouse."""
+        with open_warehouse(self.settings.warehouse) as connection:
+            return connection.execute(query).fetchall()
+
+    def ask(self, path: str) -> object:
+        """GET from the control API."""
+        return self.control.get(path).raise_for_status().json()
+
+    def tell(self, path: str, **body: object) -> None:
+        """POST to the control API."""
+        self.control.post(path, json=body).raise_for_status()
+
+
+def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
+    """Settings that reach a sandbox, with every file in one folder; the environment has no say."""
+    local = sandbox.settings
+    return Settings.model_construct(
+        warehouse=folder / "warehouse.duckdb",
+        state=folder / "state",
+        target=folder / "target",
+        hubspot_base_url=local["HUBSPOT_BASE_URL"],
+        hubspot_access_token=SecretStr(local["HUBSPOT_ACCESS_TOKEN"]),
+        salesforce_base_url=local["SALESFORCE_BASE_URL"],
+        salesforce_client_id=SecretStr(local["SALESFORCE_CLIENT_ID"]),
+        salesforce_client_secret=SecretStr(local["SALESFORCE_CLIENT_SECRET"]),
+        pendo_base_url=local["PENDO_BASE_URL"],
+        pendo_integration_key=SecretStr(local["PENDO_INTEGRATION_KEY"]),
+    )
+
+
+@contextmanager
+def looping(folder: Path, *, seed: int, visitors: int) -> Iterator[Loop]:
+    """A loop over a new world."""
+    with serving(seed=seed, visitors=visitors, as_of=AS_OF) as sandbox:
+        settings = settings_for(sandbox, folder)
+        with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
+            yield Loop(sandbox, settings, Transform(settings, ROOT), control)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """A loop that has loaded and built everything, dbt's unit tests too. Read-only: tests share it."""
+    with looping(tmp_path_factory.mktemp("built"), seed=3, visitors=300) as loop:
+        loop.load()
+        loop.build()
+        yield loop

@@ -1,0 +1,124 @@
+"""Pendo's landing: whole days, replaced when they are read again, and everybody marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from loaders import LoadError, LoadSettings, load
+from tests.loaders.conftest import WANTED, Load, Query
+
+AGGREGATION = "/api/v1/aggregation"
+EVENTS = "from pendo.events order by all"
+POLL_EVENTS = "from pendo.poll_events order by all"
+DAY_MS = 24 * 3_600_000
+
+
+def fresh(settings: LoadSettings, query: Query, sql: str) -> list[tuple[object, ...]]:
+    """Ask a warehouse that has just been loaded for the first time."""
+    other = replace(settings, warehouse=settings.warehouse.with_name("other.duckdb"))
+    load(["pendo"], other, WANTED, lambda *_: None)
+    return query(f"attach '{other.warehouse}' as other; use other; {sql}")
+
+
+def test_days_read_again_are_what_a_first_load_would_find(
+    load_rows: Load, query: Query, settings: LoadSettings, control: httpx.Client
+) -> None:
+    first = load_rows("pendo")["events"]
+    control.post("/advance", json={"days": 1})
+    assert load_rows("pendo")["events"] < first / 10
+    assert query("select mode from pendo.reads where object = 'events'") == [("incremental",)]
+    oldest = query("select min(day) from pendo.events")[0][0]
+    kept = query("select * from pendo.events where day > (select min(day) from pendo.events) order by all")
+    sql = f"select * from pendo.events where day > {oldest} order by all"
+    assert kept == fresh(settings, query, sql)
+
+
+def test_a_gap_of_weeks_is_filled(
+    load_rows: Load, query: Query, settings: LoadSettings, control: httpx.Client
+) -> None:
+    load_rows("pendo")
+    control.post("/advance", json={"days": 45})
+    load_rows("pendo")
+    recent = "where day > (select max(day) from pendo.events) - 200 * 86400000::bigint"
+    for sql in (f"from pendo.events {recent} order by all", "select count(distinct day) > 50 from pendo.events"):
+        assert query(sql) == fresh(settings, query, sql)
+    answered = "select * from pendo.poll_events where browser_time > 1790000000000 order by all"
+    assert query(answered) == fresh(settings, query, answered)
+
+
+def test_no_day_is_missed_or_counted_twice_where_ranges_meet(
+    load_rows: Load, query: Query, settings: LoadSettings
+) -> None:
+    load_rows("pendo")
+    assert query("select count(distinct day) between 395 and 402 from pendo.events") == [(True,)]
+    key = "day, visitor_id, account_id, app_id, server, remote_ip, user_agent"
+    assert query(f"select {key} from pendo.events group by {key} having count(*) > 1") == []
+    # Days are the subscription's: 23 or 25 hours long when the clocks change.
+    lengths = "select distinct day - lag(day) over (order by day) from (select distinct day from pendo.events)"
+    hours = {int(str(length)) // 3_600_000 for (length,) in query(lengths) if length}
+    assert {23, 24, 25} <= hours
+
+
+def test_a_day_that_became_empty_is_emptied(load_rows: Load, query: Query, control: httpx.Client) -> None:
+    load_rows("pendo")
+    days = [day for (day,) in query("select distinct day from pendo.events order by day desc limit 12")]
+    rows = query(f"select count(*) from pendo.events where day < {days[8]}")
+    left = {"visitorId": "a@b.example", "accountId": "a", "appId": 1, "day": days[2], "numEvents": 5, "numMinutes": 2}
+    # Visitors and accounts are asked for first.
+    fault = {"vendor": "pendo", "path": AGGREGATION, "skip": 2, "status": 200, "body": {"results": [left]}}
+    control.post("/faults", json=fault).raise_for_status()
+    load_rows("pendo")
+    assert query(f"select day, visitor_id, num_minutes, removed from pendo.events where day >= {days[8]}") == [
+        (days[2], "a@b.example", 2, None)
+    ]
+    assert query(f"select count(*) from pendo.events where day < {days[9]}")[0][0] > 0
+    assert abs(int(str(query(f"select count(*) from pendo.events where day < {days[8]}")[0][0])) - int(str(rows[0][0]))) <= 0
+
+
+def test_a_range_too_long_for_pendo_is_halved(
+    load_rows: Load, query: Query, settings: LoadSettings, control: httpx.Client
+) -> None:
+    slow = {"vendor": "pendo", "path": AGGREGATION, "skip": 4, "times": 2, "status": 408}
+    control.post("/faults", json=slow).raise_for_status()
+    load_rows("pendo")
+    events = query(EVENTS)
+    assert control.get("/faults").json() == []
+    assert events == fresh(settings, query, EVENTS)
+
+
+def test_one_day_that_pendo_cannot_answer_ends_the_load(load_rows: Load, control: httpx.Client) -> None:
+    slow = {"vendor": "pendo", "path": AGGREGATION, "skip": 2, "times": 50, "status": 408}
+    control.post("/faults", json=slow).raise_for_status()
+    with pytest.raises(LoadError, match="five minutes"):
+        load_rows("pendo")
+
+
+def test_excluded_visitors_are_marked_and_anonymous_ones_left_out(load_rows: Load, query: Query) -> None:
+    load_rows("pendo")
+    assert query("select count(*) filter (where do_not_process) > 0, count(*) = 80 from pendo.visitors") == [
+        (True, True)
+    ]
+    anonymous = "visitor_id like '\\_PENDO\\_T\\_%' escape '\\'"
+    assert query(f"select count(*) from pendo.events where {anonymous}") == [(0,)]
+    assert query("select count(*) from pendo.visitors where agent->>'email' is null and visitor_id not like '%@%'") == [
+        (0,)
+    ]
+
+
+def test_polls_keep_their_place_in_the_guide(load_rows: Load, query: Query) -> None:
+    load_rows("pendo")
+    assert query("select poll_id, position, type from pendo.polls where guide_id = 'guide-nps-2026' order by 2") == [
+        ("poll-nps-rating", 0, "NPSRating"),
+        ("poll-nps-comment", 1, query("select type from pendo.polls where poll_id = 'poll-nps-comment'")[0][0]),
+    ]
+    assert query("select count(*) from pendo.poll_events where poll_id = 'poll-csat'")[0][0]
+
+
+def test_a_wrong_key_is_named(load_rows: Load, settings: LoadSettings) -> None:
+    object.__setattr__(settings, "pendo_integration_key", "not-the-key")
+    with pytest.raises(LoadError, match="check PENDO_INTEGRATION_KEY") as raised:
+        load_rows("pendo")
+    assert "not-the-key" not in str(raised.value)
