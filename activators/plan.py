@@ -266,7 +266,6 @@ def _tripped(activation: Activation, sealed: ActivationPlan) -> Iterator[str]:
 
 
 def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activation, file: Path) -> None:
-    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     target = str(file).replace("'", "''")  # COPY takes no parameter for its target
     try:
         connection.execute(
@@ -282,6 +281,7 @@ def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activat
         raise PlanError(
             f"exposure {activation.name}: {activation.plan_relation} is not in the warehouse; run `dbt build`"
         ) from None
+    file.chmod(0o600)
 
 
 def _refuse_unfit(connection: duckdb.DuckDBPyConnection, activations: Sequence[Activation]) -> None:

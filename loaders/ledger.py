@@ -45,7 +45,7 @@ WRITE_COLUMNS = (
     Column("message", TEXT),
     Column("written_at", TIMESTAMP),
 )
-UNKNOWN = {"status": "unknown"}
+UNKNOWN: Row = {"status": "unknown"}
 
 
 @dlt.source(name="ledger", max_table_nesting=0)
@@ -81,19 +81,28 @@ def _run(path: Path) -> Row:
 
 
 def _writes(path: Path) -> Iterator[Row]:
-    """List a run's writes with their last known outcome; without one they are unknown."""
-    outcomes: dict[tuple[int, str], dict[str, object]] = {}
+    """List a run's writes with their last known outcome; without one they are unknown.
+
+    A run that went on after a crash may have sent a record again: then the last batch counts.
+    """
     plan_id = None
+    last_batch: dict[tuple[str, str], int] = {}
+    outcomes: dict[tuple[int, str], Row] = {}
     for entry in _entries(path):
         if entry["type"] == "run":
             plan_id = entry["plan_id"]
+        elif entry["type"] == "intent":
+            last_batch |= {(entry["activation"], one["id"]): entry["batch"] for one in entry["records"]}
         elif entry["type"] == "outcome":
-            outcomes |= {(entry["batch"], result["id"]): result for result in entry["results"]}
+            outcomes |= {(entry["batch"], one["id"]): one for one in entry["results"]}
     for entry in _entries(path):
         if entry["type"] != "intent":
             continue
         for record in entry["records"]:
-            outcome = outcomes.get((entry["batch"], record["id"]), UNKNOWN)
+            batch, record_id = entry["batch"], record["id"]
+            if last_batch[entry["activation"], record_id] != batch:
+                continue
+            outcome = outcomes.get((batch, record_id), UNKNOWN)
             for change in record["changes"]:
                 yield {
                     "run_id": path.stem,
@@ -101,7 +110,7 @@ def _writes(path: Path) -> Iterator[Row]:
                     "activation": entry["activation"],
                     "destination": entry["destination"],
                     "object": entry["object"],
-                    "record_id": record["id"],
+                    "record_id": record_id,
                     "property": change["property"],
                     "before_value": change["before"],
                     "after_value": change["after"],

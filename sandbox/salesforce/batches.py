@@ -21,6 +21,17 @@ MOST_ROWS = 200
 MOST_RETRIEVED = 2_000
 MOST_RUNS = 10  # of one type in a collection
 _SUCCESS: Result = {"success": True, "errors": []}
+_ROLLED_BACK: Result = {
+    "success": False,
+    "errors": [
+        {
+            "statusCode": "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+            "message": "Record rolled back because not all records were valid and the request was "
+            "using AllOrNone header",
+            "fields": [],
+        }
+    ],
+}
 
 
 async def create_many(call: Call) -> Response:
@@ -165,8 +176,7 @@ def _answer_rows(call: Call, body: Mapping[str, object], writes: Sequence[Callab
     """Write rows in order and answer for each; with allOrNone, all or none are kept."""
     results: list[Result] = []
     failed: list[int] = []
-    call.org.begin()
-    try:
+    with call.org.transaction() as roll_back:
         for write in writes:
             try:
                 results.append(write())
@@ -175,21 +185,9 @@ def _answer_rows(call: Call, body: Mapping[str, object], writes: Sequence[Callab
             except Refused as refusal:
                 failed.append(len(results))
                 results.append(_failure(refusal))
-    except Unreadable:
-        call.org.roll_back()
-        raise
-    if failed and body.get("allOrNone") is True:
-        call.org.roll_back()
-        rolled_back = _failure(
-            refused(
-                "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-                "Record rolled back because not all records were valid and the request was using AllOrNone header",
-                (),
-            )
-        )
-        results = [result if at in failed else rolled_back for at, result in enumerate(results)]
-    else:
-        call.org.commit()
+        if failed and body.get("allOrNone") is True:
+            roll_back()
+            results = [result if at in failed else _ROLLED_BACK for at, result in enumerate(results)]
     return json_response(results)
 
 

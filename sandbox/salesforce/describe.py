@@ -199,7 +199,7 @@ def describe_field(view: View, entity: Entity, field: Field, can_write: bool) ->
         ],
         "polymorphicForeignKey": len(field.references) > 1,
         "precision": field.precision,
-        "queryByDistance": False,
+        "queryByDistance": field.type == "address",
         "referenceTargetField": None,
         "referenceTo": list(field.references),
         "relationshipName": field.relationship,

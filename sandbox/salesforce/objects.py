@@ -9,206 +9,122 @@ from dataclasses import replace
 
 from .schema import Entity, Field
 
+
 def _fixed(field: Field) -> Field:
     """Make a field one that only the org itself writes."""
-    return replace(
-        field,
-        createable=False,
-        updateable=False,
-        permissionable=False,
-        defaulted=not field.nillable and not field.name_field,
-    )
+    defaulted = not field.nillable and not field.name_field
+    return replace(field, createable=False, updateable=False, permissionable=False, defaulted=defaulted)
+
+
+def _id(label: str) -> Field:
+    return _fixed(Field("Id", f"{label} ID", "id", 18, nillable=False, id_lookup=True))
 
 
 def _moment(name: str, label: str) -> Field:
     return _fixed(Field(name, label, "datetime", nillable=False))
 
 
-def _link(name: str, label: str, to: str, *, nillable: bool = True) -> Field:
-    """Make a reference that only the org itself writes."""
+def _mark(name: str, label: str, *, default: bool = False) -> Field:
+    """Make a checkbox that only the org itself sets."""
+    return _fixed(Field(name, label, "boolean", nillable=False, default=default))
+
+
+def _flag(name: str, label: str, *, default: bool = False) -> Field:
+    """Make a checkbox."""
+    return Field(name, label, "boolean", nillable=False, default=default, defaulted=True)
+
+
+def _hidden(field: Field) -> Field:
+    """Leave a field to permission sets: the users' profile does not show it."""
+    return replace(field, granted=False)
+
+
+def _core(field: Field) -> Field:
+    """Make a field part of every user's page, so that no permission hides it."""
+    return replace(field, permissionable=False)
+
+
+def _reference(name: str, label: str, *to: str, children: str | None = None) -> Field:
     relationship = name.removesuffix("Id")
-    return _fixed(
-        Field(name, label, "reference", 18, nillable=nillable, references=(to,), relationship=relationship)
-    )
-
-
-def _required(name: str, label: str, length: int, *, type_: str = "string") -> Field:
-    return Field(name, label, type_, length, nillable=False, permissionable=False)
-
-
-def _reference(name: str, label: str, *to: str, children: str | None = None, cascade_delete: bool = False) -> Field:
-    return Field(
-        name,
-        label,
-        "reference",
-        18,
-        references=to,
-        relationship=name.removesuffix("Id"),
-        children=children,
-        cascade_delete=cascade_delete,
-    )
+    return Field(name, label, "reference", 18, references=to, relationship=relationship, children=children)
 
 
 def _owner(*to: str) -> Field:
-    return Field(
-        "OwnerId",
-        "Owner ID",
-        "reference",
-        18,
-        nillable=False,
-        defaulted=True,
-        references=to,
-        relationship="Owner",
-        permissionable=False,
-    )
+    return replace(_core(_reference("OwnerId", "Owner ID", *to)), nillable=False, defaulted=True)
 
 
-def _flag(name: str, label: str, *, granted: bool = True, permissionable: bool = True) -> Field:
-    return Field(
-        name,
-        label,
-        "boolean",
-        nillable=False,
-        default=False,
-        defaulted=True,
-        permissionable=permissionable,
-        granted=granted,
-    )
+def _parent(name: str, label: str, to: str, *, children: str) -> Field:
+    """Make a reference that is set once and takes its record along when the parent is deleted."""
+    reference = _reference(name, label, to, children=children)
+    return replace(reference, updateable=False, nillable=False, cascade_delete=True)
 
 
-def _id(label: str) -> Field:
-    return _fixed("Id", f"{label} ID", "id", 18, nillable=False, id_lookup=True)
+def _choices(text: str) -> tuple[str, ...]:
+    return tuple(text.split(";"))
 
 
-_DELETED = _fixed("IsDeleted", "Deleted", "boolean", nillable=False, default=False)
-
-
-def _stamps() -> tuple[Field, ...]:
-    """Say who made and last changed a record, and when."""
-    user = ("User",)
-    return (
-        _fixed("CreatedDate", "Created Date", "datetime", nillable=False),
-        _fixed(
-            "CreatedById", "Created By ID", "reference", 18, nillable=False, references=user, relationship="CreatedBy"
-        ),
-        _fixed("LastModifiedDate", "Last Modified Date", "datetime", nillable=False),
-        _fixed(
-            "LastModifiedById",
-            "Last Modified By ID",
-            "reference",
-            18,
-            nillable=False,
-            references=user,
-            relationship="LastModifiedBy",
-        ),
-        _fixed("SystemModstamp", "System Modstamp", "datetime", nillable=False),
-    )
-
-
-def _master(entity: str) -> Field:
-    return _fixed(
-        "MasterRecordId", "Master Record ID", "reference", 18, references=(entity,), relationship="MasterRecord"
-    )
-
-
-def _person(salutations: tuple[str, ...] = ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.")) -> list[Field]:
-    """Make a person's name: its parts are written, the whole is put together by the org."""
-
-    def part(label: str, type_: str, length: int, *, nillable: bool = True, values: tuple[str, ...] = ()) -> Field:
-        return Field(
-            label.replace(" ", ""),
-            label,
-            type_,
-            length,
-            nillable=nillable,
-            values=values,
-            compound="Name",
-            extra="personname",
-            permissionable=False,
-        )
-
-    return [
-        part("Last Name", "string", 80, nillable=False),
-        part("First Name", "string", 40),
-        part("Salutation", "picklist", 40, values=salutations),
-        _fixed("Name", "Full Name", "string", 121, nillable=False, name_field=True, extra="personname"),
-    ]
-
-
-_ACCURACY = (
-    "Address",
-    "NearAddress",
-    "Block",
-    "Street",
-    "ExtendedZip",
-    "Zip",
-    "Neighborhood",
-    "City",
-    "County",
-    "State",
-    "Unknown",
+_STAMPS = (
+    _moment("CreatedDate", "Created Date"),
+    _fixed(replace(_reference("CreatedById", "Created By ID", "User"), nillable=False)),
+    _moment("LastModifiedDate", "Last Modified Date"),
+    _fixed(replace(_reference("LastModifiedById", "Last Modified By ID", "User"), nillable=False)),
+    _moment("SystemModstamp", "System Modstamp"),
 )
 
 
+def _life(label: str, entity: str) -> tuple[Field, ...]:
+    """Make what every record that can be deleted and merged has."""
+    master = _fixed(_reference("MasterRecordId", "Master Record ID", entity))
+    return (_id(label), _mark("IsDeleted", "Deleted"), master)
+
+
+def _person(salutations: str = "Mr.;Ms.;Mrs.;Dr.;Prof.") -> tuple[Field, ...]:
+    """Make a person's name: its parts are written, the whole is put together by the org."""
+    parts = (
+        Field("LastName", "Last Name", "string", 80, nillable=False),
+        Field("FirstName", "First Name", "string", 40),
+        Field("Salutation", "Salutation", "picklist", 40, values=_choices(salutations)),
+    )
+    whole = Field("Name", "Full Name", "string", 121, nillable=False, name_field=True, extra="personname")
+    return (*(replace(_core(part), compound="Name", extra="personname") for part in parts), _fixed(whole))
+
+
+_ACCURACY = _choices("Address;NearAddress;Block;Street;ExtendedZip;Zip;Neighborhood;City;County;State;Unknown")
+
+
 def _address(prefix: str) -> tuple[Field, ...]:
+    """Make an address: its parts are written, the whole is put together by the org."""
     whole, label = f"{prefix}Address", f"{prefix} ".lstrip()
+    parts = (
+        Field("Street", "Street", "textarea", 255, extra="plaintextarea"),
+        Field("City", "City", "string", 40),
+        Field("State", "State/Province", "string", 80),
+        Field("PostalCode", "Zip/Postal Code", "string", 20),
+        Field("Country", "Country", "string", 80),
+        Field("Latitude", "Latitude", "double", precision=18, scale=15),
+        Field("Longitude", "Longitude", "double", precision=18, scale=15),
+        Field("GeocodeAccuracy", "Geocode Accuracy", "picklist", 40, values=_ACCURACY, restricted=True),
+    )
     return (
-        Field(f"{prefix}Street", f"{label}Street", "textarea", 255, compound=whole, extra="plaintextarea"),
-        Field(f"{prefix}City", f"{label}City", "string", 40, compound=whole),
-        Field(f"{prefix}State", f"{label}State/Province", "string", 80, compound=whole),
-        Field(f"{prefix}PostalCode", f"{label}Zip/Postal Code", "string", 20, compound=whole),
-        Field(f"{prefix}Country", f"{label}Country", "string", 80, compound=whole),
-        Field(f"{prefix}Latitude", f"{label}Latitude", "double", precision=18, scale=15, compound=whole),
-        Field(f"{prefix}Longitude", f"{label}Longitude", "double", precision=18, scale=15, compound=whole),
-        Field(
-            f"{prefix}GeocodeAccuracy",
-            f"{label}Geocode Accuracy",
-            "picklist",
-            40,
-            values=_ACCURACY,
-            restricted=True,
-            compound=whole,
-        ),
+        *(replace(part, name=prefix + part.name, label=label + part.label, compound=whole) for part in parts),
         Field(whole, f"{label}Address", "address", createable=False, updateable=False),
     )
 
 
-_INDUSTRIES = (
-    "Agriculture",
-    "Apparel",
-    "Banking",
-    "Biotechnology",
-    "Chemicals",
-    "Communications",
-    "Construction",
-    "Consulting",
-    "Education",
-    "Electronics",
-    "Energy",
-    "Engineering",
-    "Entertainment",
-    "Environmental",
-    "Finance",
-    "Food & Beverage",
-    "Government",
-    "Healthcare",
-    "Hospitality",
-    "Insurance",
-    "Machinery",
-    "Manufacturing",
-    "Media",
-    "Not For Profit",
-    "Recreation",
-    "Retail",
-    "Shipping",
-    "Technology",
-    "Telecommunications",
-    "Transportation",
-    "Utilities",
-    "Other",
+_SOURCES = _choices("Web;Phone Inquiry;Partner Referral;Purchased List;Other")
+_RATINGS = _choices("Hot;Warm;Cold")
+_OWNERSHIPS = _choices("Public;Private;Subsidiary;Other")
+_ACCOUNT_TYPES = _choices(
+    "Prospect;Customer - Direct;Customer - Channel;Channel Partner / Reseller;Installation Partner;"
+    "Technology Partner;Other"
 )
-_SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
-_RATINGS = ("Hot", "Warm", "Cold")
+_LEAD_STATES = _choices("Open - Not Contacted;Working - Contacted;Closed - Converted;Closed - Not Converted")
+_INDUSTRIES = _choices(
+    "Agriculture;Apparel;Banking;Biotechnology;Chemicals;Communications;Construction;Consulting;Education;"
+    "Electronics;Energy;Engineering;Entertainment;Environmental;Finance;Food & Beverage;Government;Healthcare;"
+    "Hospitality;Insurance;Machinery;Manufacturing;Media;Not For Profit;Recreation;Retail;Shipping;Technology;"
+    "Telecommunications;Transportation;Utilities;Other"
+)
 
 _ACCOUNT = Entity(
     "Account",
@@ -216,25 +132,9 @@ _ACCOUNT = Entity(
     "Accounts",
     "001",
     (
-        _id("Account"),
-        _DELETED,
-        _master("Account"),
-        Field("Name", "Account Name", "string", 255, nillable=False, name_field=True, permissionable=False),
-        Field(
-            "Type",
-            "Account Type",
-            "picklist",
-            40,
-            values=(
-                "Prospect",
-                "Customer - Direct",
-                "Customer - Channel",
-                "Channel Partner / Reseller",
-                "Installation Partner",
-                "Technology Partner",
-                "Other",
-            ),
-        ),
+        *_life("Account", "Account"),
+        _core(Field("Name", "Account Name", "string", 255, nillable=False, name_field=True)),
+        Field("Type", "Account Type", "picklist", 40, values=_ACCOUNT_TYPES),
         _reference("ParentId", "Parent Account ID", "Account", children="ChildAccounts"),
         *_address("Billing"),
         *_address("Shipping"),
@@ -246,14 +146,14 @@ _ACCOUNT = Entity(
         Field("Industry", "Industry", "picklist", 40, values=_INDUSTRIES),
         Field("AnnualRevenue", "Annual Revenue", "currency", precision=18),
         Field("NumberOfEmployees", "Employees", "int", digits=8),
-        Field("Ownership", "Ownership", "picklist", 40, values=("Public", "Private", "Subsidiary", "Other")),
+        Field("Ownership", "Ownership", "picklist", 40, values=_OWNERSHIPS),
         Field("TickerSymbol", "Ticker Symbol", "string", 20),
         Field("Description", "Account Description", "textarea", 32_000, extra="plaintextarea"),
         Field("Rating", "Account Rating", "picklist", 40, values=_RATINGS),
         Field("Site", "Account Site", "string", 80),
         _owner("User"),
-        *_stamps(),
-        _fixed("LastActivityDate", "Last Activity", "date"),
+        *_STAMPS,
+        _fixed(Field("LastActivityDate", "Last Activity", "date")),
         Field("AccountSource", "Account Source", "picklist", 40, values=_SOURCES),
         # The vendor's own integrations match accounts by an id that the product hands out.
         Field("Product_Account_Id__c", "Product Account Id", "string", 255, external_id=True, id_lookup=True),
@@ -267,10 +167,8 @@ _CONTACT = Entity(
     "Contacts",
     "003",
     (
-        _id("Contact"),
-        _DELETED,
-        _master("Contact"),
-        _reference("AccountId", "Account ID", "Account", children="Contacts", cascade_delete=True),
+        *_life("Contact", "Contact"),
+        replace(_reference("AccountId", "Account ID", "Account", children="Contacts"), cascade_delete=True),
         *_person(),
         *_address("Other"),
         *_address("Mailing"),
@@ -289,30 +187,29 @@ _CONTACT = Entity(
         Field("Birthdate", "Birthdate", "date"),
         Field("Description", "Contact Description", "textarea", 32_000, extra="plaintextarea"),
         _owner("User"),
-        _flag("HasOptedOutOfEmail", "Email Opt Out", granted=False),
-        _flag("HasOptedOutOfFax", "Fax Opt Out", granted=False),
-        _flag("DoNotCall", "Do Not Call", granted=False),
-        *_stamps(),
-        _fixed("LastActivityDate", "Last Activity", "date"),
-        Field("EmailBouncedReason", "Email Bounced Reason", "string", 255, permissionable=False),
-        Field("EmailBouncedDate", "Email Bounced Date", "datetime", permissionable=False),
-        _fixed("IsEmailBounced", "Is Email Bounced", "boolean", nillable=False, default=False),
+        _hidden(_flag("HasOptedOutOfEmail", "Email Opt Out")),
+        _hidden(_flag("HasOptedOutOfFax", "Fax Opt Out")),
+        _hidden(_flag("DoNotCall", "Do Not Call")),
+        *_STAMPS,
+        _fixed(Field("LastActivityDate", "Last Activity", "date")),
+        _core(Field("EmailBouncedReason", "Email Bounced Reason", "string", 255)),
+        _core(Field("EmailBouncedDate", "Email Bounced Date", "datetime")),
+        _mark("IsEmailBounced", "Is Email Bounced"),
     ),
     mergeable=True,
 )
 
+_STATUS = Field("Status", "Status", "picklist", 255, nillable=False, default=_LEAD_STATES[0], defaulted=True)
 _LEAD = Entity(
     "Lead",
     "Lead",
     "Leads",
     "00Q",
     (
-        _id("Lead"),
-        _DELETED,
-        _master("Lead"),
-        *_person(("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx.")),
+        *_life("Lead", "Lead"),
+        *_person("Mr.;Ms.;Mrs.;Dr.;Prof.;Mx."),
         Field("Title", "Title", "string", 128),
-        _required("Company", "Company", 255),
+        _core(Field("Company", "Company", "string", 255, nillable=False)),
         *_address(""),
         Field("Phone", "Phone", "phone", 40),
         Field("MobilePhone", "Mobile Phone", "phone", 40),
@@ -321,53 +218,20 @@ _LEAD = Entity(
         Field("Website", "Website", "url", 255),
         Field("Description", "Description", "textarea", 32_000, extra="plaintextarea"),
         Field("LeadSource", "Lead Source", "picklist", 255, values=_SOURCES),
-        Field(
-            "Status",
-            "Status",
-            "picklist",
-            255,
-            nillable=False,
-            default="Open - Not Contacted",
-            defaulted=True,
-            values=("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"),
-            permissionable=False,
-        ),
+        _core(replace(_STATUS, values=_LEAD_STATES)),
         Field("Industry", "Industry", "picklist", 255, values=_INDUSTRIES),
         Field("Rating", "Rating", "picklist", 255, values=_RATINGS),
         Field("AnnualRevenue", "Annual Revenue", "currency", precision=18),
         Field("NumberOfEmployees", "Employees", "int", digits=8),
         _owner("Group", "User"),
-        _flag("HasOptedOutOfEmail", "Email Opt Out", granted=False),
-        _flag("DoNotCall", "Do Not Call", granted=False),
-        Field(
-            "IsConverted",
-            "Converted",
-            "boolean",
-            updateable=False,
-            nillable=False,
-            default=False,
-            defaulted=True,
-            permissionable=False,
-        ),
-        _fixed("ConvertedDate", "Converted Date", "date"),
-        _fixed(
-            "ConvertedAccountId",
-            "Converted Account ID",
-            "reference",
-            18,
-            references=("Account",),
-            relationship="ConvertedAccount",
-        ),
-        _fixed(
-            "ConvertedContactId",
-            "Converted Contact ID",
-            "reference",
-            18,
-            references=("Contact",),
-            relationship="ConvertedContact",
-        ),
-        *_stamps(),
-        _fixed("LastActivityDate", "Last Activity", "date"),
+        _hidden(_flag("HasOptedOutOfEmail", "Email Opt Out")),
+        _hidden(_flag("DoNotCall", "Do Not Call")),
+        _core(replace(_flag("IsConverted", "Converted"), updateable=False)),
+        _fixed(Field("ConvertedDate", "Converted Date", "date")),
+        _fixed(_reference("ConvertedAccountId", "Converted Account ID", "Account")),
+        _fixed(_reference("ConvertedContactId", "Converted Contact ID", "Contact")),
+        *_STAMPS,
+        _fixed(Field("LastActivityDate", "Last Activity", "date")),
     ),
     mergeable=True,
 )
@@ -379,20 +243,20 @@ _USER = Entity(
     "005",
     (
         _id("User"),
-        Field("Username", "Username", "string", 80, nillable=False, unique=True, id_lookup=True),
+        _core(Field("Username", "Username", "string", 80, nillable=False, unique=True, id_lookup=True)),
         *_person(),
         Field("CompanyName", "Company Name", "string", 80),
         Field("Department", "Department", "string", 80),
         Field("Title", "Title", "string", 80),
-        Field("Email", "Email", "email", 128, nillable=False, id_lookup=True),
+        _core(Field("Email", "Email", "email", 128, nillable=False, id_lookup=True)),
         Field("Phone", "Phone", "phone", 40),
         Field("Alias", "Alias", "string", 8),
-        Field("IsActive", "Active", "boolean", nillable=False, default=True, defaulted=True),
+        _core(_flag("IsActive", "Active", default=True)),
         Field("TimeZoneSidKey", "Time Zone", "picklist", 40),
-        Field("UserType", "User Type", "picklist", 40, createable=False, updateable=False),
+        _fixed(Field("UserType", "User Type", "picklist", 40)),
         Field("FederationIdentifier", "SAML Federation ID", "string", 512),
         _reference("ManagerId", "Manager ID", "User"),
-        *_stamps(),
+        *_STAMPS,
     ),
     deletable=False,  # users are only ever made inactive
     setup=True,
@@ -405,10 +269,10 @@ _GROUP = Entity(
     "00G",
     (
         _id("Group"),
-        Field("Name", "Name", "string", 40, nillable=False, name_field=True),
-        Field("DeveloperName", "Developer Name", "string", 80),
-        Field("Type", "Type", "picklist", 40, values=("Regular", "Queue"), restricted=True),
-        *_stamps(),
+        _core(Field("Name", "Name", "string", 40, nillable=False, name_field=True)),
+        _core(Field("DeveloperName", "Developer Name", "string", 80)),
+        _core(Field("Type", "Type", "picklist", 40, values=_choices("Regular;Queue"), restricted=True)),
+        *_STAMPS,
     ),
     setup=True,
 )
@@ -420,14 +284,14 @@ _ORGANIZATION = Entity(
     "00D",
     (
         _id("Organization"),
-        _fixed("Name", "Name", "string", 80, nillable=False, name_field=True),
-        _fixed("OrganizationType", "Edition", "picklist", 40),
-        _fixed("InstanceName", "Instance Name", "string", 5),
-        _fixed("IsSandbox", "Is Sandbox", "boolean", nillable=False, default=False),
-        _fixed("TimeZoneSidKey", "Time Zone", "picklist", 40),
-        _fixed("DefaultLocaleSidKey", "Locale", "picklist", 40),
-        _fixed("LanguageLocaleKey", "Language", "picklist", 40),
-        *_stamps(),
+        _fixed(Field("Name", "Name", "string", 80, nillable=False, name_field=True)),
+        _fixed(Field("OrganizationType", "Edition", "picklist", 40)),
+        _fixed(Field("InstanceName", "Instance Name", "string", 5)),
+        _mark("IsSandbox", "Is Sandbox"),
+        _fixed(Field("TimeZoneSidKey", "Time Zone", "picklist", 40)),
+        _fixed(Field("DefaultLocaleSidKey", "Locale", "picklist", 40)),
+        _fixed(Field("LanguageLocaleKey", "Language", "picklist", 40)),
+        *_STAMPS,
     ),
     createable=False,
     updateable=False,
@@ -442,21 +306,12 @@ _PERMISSION_SET = Entity(
     "0PS",
     (
         _id("PermissionSet"),
-        Field(
-            "Name",
-            "Permission Set Name",
-            "string",
-            80,
-            nillable=False,
-            name_field=True,
-            unique=True,
-            permissionable=False,
-        ),
-        _required("Label", "Permission Set Label", 80),
-        Field("Description", "Description", "string", 255),
-        _fixed("IsOwnedByProfile", "Is Owned By Profile", "boolean", nillable=False, default=False),
-        _fixed("IsCustom", "Custom", "boolean", nillable=False, default=True),
-        *_stamps(),
+        _core(Field("Name", "Permission Set Name", "string", 80, nillable=False, name_field=True, unique=True)),
+        _core(Field("Label", "Permission Set Label", "string", 80, nillable=False)),
+        _core(Field("Description", "Description", "string", 255)),
+        _mark("IsOwnedByProfile", "Is Owned By Profile"),
+        _mark("IsCustom", "Custom", default=True),
+        *_STAMPS,
     ),
     setup=True,
 )
@@ -468,30 +323,9 @@ _ASSIGNMENT = Entity(
     "0Pa",
     (
         _id("Assignment"),
-        Field(
-            "PermissionSetId",
-            "PermissionSet ID",
-            "reference",
-            18,
-            updateable=False,
-            nillable=False,
-            references=("PermissionSet",),
-            relationship="PermissionSet",
-            children="Assignments",
-            cascade_delete=True,
-        ),
-        Field(
-            "AssigneeId",
-            "Assignee ID",
-            "reference",
-            18,
-            updateable=False,
-            nillable=False,
-            references=("User",),
-            relationship="Assignee",
-            children="PermissionSetAssignments",
-        ),
-        _fixed("SystemModstamp", "System Modstamp", "datetime", nillable=False),
+        _core(_parent("PermissionSetId", "PermissionSet ID", "PermissionSet", children="Assignments")),
+        _core(_parent("AssigneeId", "Assignee ID", "User", children="PermissionSetAssignments")),
+        _moment("SystemModstamp", "System Modstamp"),
     ),
     updateable=False,
     setup=True,
@@ -504,23 +338,12 @@ _FIELD_PERMISSIONS = Entity(
     "01k",
     (
         _id("Field Permissions"),
-        Field(
-            "ParentId",
-            "Parent ID",
-            "reference",
-            18,
-            updateable=False,
-            nillable=False,
-            references=("PermissionSet",),
-            relationship="Parent",
-            children="FieldPerms",
-            cascade_delete=True,
-        ),
-        Field("SobjectType", "sObject Type Name", "picklist", 40, updateable=False, nillable=False),
-        Field("Field", "Field Name", "picklist", 255, updateable=False, nillable=False),
-        _flag("PermissionsEdit", "Edit Field", permissionable=False),
-        _flag("PermissionsRead", "Read Field", permissionable=False),
-        _fixed("SystemModstamp", "System Modstamp", "datetime", nillable=False),
+        _core(_parent("ParentId", "Parent ID", "PermissionSet", children="FieldPerms")),
+        _core(Field("SobjectType", "sObject Type Name", "picklist", 40, updateable=False, nillable=False)),
+        _core(Field("Field", "Field Name", "picklist", 255, updateable=False, nillable=False)),
+        _core(_flag("PermissionsEdit", "Edit Field")),
+        _core(_flag("PermissionsRead", "Read Field")),
+        _moment("SystemModstamp", "System Modstamp"),
     ),
     setup=True,
 )
@@ -536,7 +359,7 @@ _CUSTOM_FIELD = Entity(
         Field("TableEnumOrId", "Entity Enumeration Or ID", "picklist", 40),
         Field("FullName", "Full Name", "string", 255),
         Field("Metadata", "Metadata", "complexvalue"),
-        *_stamps(),
+        *_STAMPS,
     ),
     setup=True,
     tooling=True,

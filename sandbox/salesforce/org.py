@@ -6,15 +6,17 @@ whoever holds one holds the record as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from sandbox.clock import Clock
 
-from .errors import refused
+from .errors import Refused, refused
 from .ids import checksum, make_id
-from .schema import OBJECTS, Entity, Field, Row, Schema
+from .objects import OBJECTS
+from .schema import Entity, Field, Row, Schema
 from .values import write_time
 
 
@@ -39,6 +41,7 @@ class Org:
         self._unique: dict[tuple[str, str], dict[str, str]] = {}
         self._grants: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._undo: list[tuple[Entity, str, Row | None]] | None = None
+        self._locks: dict[str, int] = {}
         self._made = 0
         self._plant()
 
@@ -124,7 +127,11 @@ class Org:
             self._rows[entity.name][record_id] = new
         if entity.setup:
             self._grants.clear()
-            self.changed = self.clock.now()
+            self._touch()
+
+    def _touch(self) -> None:
+        """Move the time of the last change on; always by a second, since HTTP dates count those."""
+        self.changed = max(self.clock.now(), self.changed + timedelta(seconds=1))
 
     def holder(self, entity: Entity, field: Field, value: object) -> str | None:
         """Find the live record that already has a unique value."""
@@ -132,19 +139,38 @@ class Org:
         index = self._unique.get((entity.name, field.name), {})
         return None if key is None else index.get(key)
 
-    def begin(self) -> None:
-        """Remember every row as it was, until `commit` or `roll_back`."""
-        self._undo = []
+    def lock(self, record_id: str, writes: int) -> None:
+        """Let the next writes of a record find it locked by somebody else."""
+        self._locks[record_id] = writes
 
-    def commit(self) -> None:
-        """Keep what was written since `begin`."""
-        self._undo = None
+    def check_lock(self, record_id: str) -> None:
+        """Raise Refused with UNABLE_TO_LOCK_ROW while a record is locked."""
+        left = self._locks.pop(record_id, 0)
+        if left > 1:
+            self._locks[record_id] = left - 1
+        if left:
+            message = f"unable to obtain exclusive access to this record or 1 records: {record_id}"
+            raise refused("UNABLE_TO_LOCK_ROW", message, ())
 
-    def roll_back(self) -> None:
-        """Undo what was written since `begin`."""
-        undo, self._undo = self._undo or [], None
-        for entity, record_id, before in reversed(undo):
-            self._replace(entity, record_id, self.row(entity, record_id), before)
+    @contextmanager
+    def transaction(self) -> Iterator[Callable[[], None]]:
+        """Give a function that undoes what was written inside; an exception undoes it too."""
+        undo: list[tuple[Entity, str, Row | None]] = []
+
+        def roll_back() -> None:
+            self._undo = None
+            while undo:
+                entity, record_id, before = undo.pop()
+                self._replace(entity, record_id, self.row(entity, record_id), before)
+
+        self._undo = undo
+        try:
+            yield roll_back
+        except Refused:
+            roll_back()
+            raise
+        finally:
+            self._undo = None
 
     # schema
 
@@ -154,7 +180,7 @@ class Org:
         if field.default is not None:
             for row in list(self.rows(entity)):
                 self.save(entity, {**row, field.name: field.default})
-        self.changed = self.clock.now()
+        self._touch()
 
     def remove_field(self, entity: Entity, field: Field) -> None:
         """Delete a custom field, its values and its permissions."""
@@ -167,7 +193,7 @@ class Org:
                 if row["Field"] == f"{entity.name}.{field.name}":
                     self.remove(permissions, str(row["Id"]))
         self._unique.pop((entity.name, field.name), None)
-        self.changed = self.clock.now()
+        self._touch()
 
     # permissions
 

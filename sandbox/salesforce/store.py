@@ -103,6 +103,10 @@ class SalesforceStore:
             raise KeyError(f"{entity.name} records cannot be deleted")
         delete(self._person(row), entity, str(row["Id"]))
 
+    def lock(self, object_type: str, record_id: str, writes: int = 1) -> None:
+        """Let the next writes of a record fail, as when somebody else is saving it."""
+        self.org.lock(str(self._row(self._entity(object_type), record_id)["Id"]), writes)
+
     def records(self, object_type: str) -> list[dict[str, object]]:
         """Give all records of an object with all their fields, deleted ones too."""
         entity = self._entity(object_type)

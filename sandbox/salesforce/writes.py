@@ -57,6 +57,7 @@ def update(writer: Writer, entity: Entity, record_id: str, payload: Mapping[str,
     values = _read(writer, entity, payload, creating=False)
     if row.get("IsConverted"):
         raise refused("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", ())
+    org.check_lock(str(row["Id"]))
     _save(writer, entity, {**row, **values, **org.stamps(writer.stamp_id)}, values)
 
 

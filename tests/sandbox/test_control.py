@@ -130,7 +130,16 @@ def test_a_dropped_connection_does_no_work(control: httpx.Client, pendo: httpx.C
     assert pendo.get("/api/v1/token/verify").status_code == 200
 
 
-@pytest.mark.parametrize("fault", [{"vendor": "pendo", "path": "("}, {"vendor": "pendo", "colour": "red"}, {}])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"vendor": "pendo", "status": 500, "path": "("},
+        {"vendor": "pendo", "status": 500, "colour": "red"},
+        {"vendor": "pendo", "status": "500"},
+        {"vendor": "pendo"},
+        {},
+    ],
+)
 def test_a_fault_that_makes_no_sense_is_refused(control: httpx.Client, fault: dict[str, object]) -> None:
     assert control.post("/faults", json=fault).status_code == 400
 

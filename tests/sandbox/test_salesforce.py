@@ -768,6 +768,23 @@ def test_all_or_none_keeps_none_when_one_fails(sandbox: Sandbox) -> None:
     assert record["SystemModstamp"] == "2026-01-05T08:30:15.000+0000"
 
 
+def test_a_locked_row_fails_alone_and_only_for_a_while(sandbox: Sandbox) -> None:
+    sandbox.store.lock("Contact", BEN)
+    rows = (_contact(ANA, Title="a"), _contact(BEN, Title="b"))
+    first = sandbox.patch_rows(*rows).json()
+    assert [row["success"] for row in first] == [True, False]
+    assert first[1]["errors"][0]["statusCode"] == "UNABLE_TO_LOCK_ROW"
+    assert [row["success"] for row in sandbox.patch_rows(*rows).json()] == [True, True]
+
+
+def test_external_ids_of_fifteen_characters_are_no_record_ids(sandbox: Sandbox) -> None:
+    row = {"attributes": {"type": "Account"}, "Name": "x", "Product_Account_Id__c": "abcdefghijklmnO"}
+    address = f"{DATA}/composite/sobjects/Account/Product_Account_Id__c"
+    twice = sandbox.client.patch(address, json={"records": [row, row]}).json()
+    assert [one["errors"][0]["statusCode"] for one in twice] == ["DUPLICATE_VALUE"] * 2
+    assert sandbox.client.patch(address, json={"records": [row]}).json()[0]["created"] is True
+
+
 def test_an_unreadable_value_sinks_the_whole_collection(sandbox: Sandbox) -> None:
     answer = sandbox.patch_rows(_contact(ANA, Title="Chief"), _contact(BEN, Birthdate="soon"))
     assert _error(answer) == (400, "JSON_PARSER_ERROR")

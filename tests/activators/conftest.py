@@ -1,0 +1,140 @@
+"""A sandbox with its properties provisioned, and plans sealed from tables as the plan models leave them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+
+from activators.declarations import Activation, ColumnType, Guards, Property
+from activators.destinations import Credentials
+from activators.plan import Plan, seal_plan
+from sandbox.server import Sandbox, serving
+
+NOW = dt.datetime(2026, 3, 20, 12, tzinfo=dt.UTC)
+DAYS = Property("usage_days", "days", ColumnType("number"), "Usage - days", "Days of use.")
+NOTE = Property("usage_note", "note", ColumnType("string"), "Usage - note", "A remark.")
+SF_DAYS = Property("Usage_Days__c", "days", ColumnType("number"), "Usage - days", "Days of use.")
+SF_NOTE = Property("Usage_Note__c", "note", ColumnType("string"), "Usage - note", "A remark.")
+
+
+@dataclass(frozen=True, slots=True)
+class Crm:
+    """One CRM of a sandbox, as a test needs it: what to declare, what stands in it, what it was sent."""
+
+    sandbox: Sandbox
+    activation: Activation
+    ids: tuple[str, ...]
+    _control: httpx.Client
+
+    @property
+    def days(self) -> str:
+        return self.activation.properties[0].name
+
+    @property
+    def note(self) -> str:
+        return self.activation.properties[1].name
+
+    def credentials(self, **changes: str) -> Credentials:
+        local = self.sandbox.settings
+        values = {
+            "hubspot_base_url": local["HUBSPOT_BASE_URL"],
+            "hubspot_access_token": local["HUBSPOT_ACCESS_TOKEN"],
+            "salesforce_base_url": local["SALESFORCE_BASE_URL"],
+            "salesforce_client_id": local["SALESFORCE_CLIENT_ID"],
+            "salesforce_client_secret": local["SALESFORCE_CLIENT_SECRET"],
+        }
+        return Credentials(**(values | changes))
+
+    def stored(self, record_id: str) -> dict[str, Any]:
+        """The record as the CRM holds it: values by property."""
+        found = self._control.get(f"/records/{self.activation.destination}/{self.activation.object}").json()
+        record = next(item for item in found if item.get("id", item.get("Id")) == record_id)
+        values: dict[str, Any] = record.get("properties", record)
+        return values
+
+    def fault(self, **fault: object) -> None:
+        self._control.post("/faults", json={"vendor": self.activation.destination, **fault}).raise_for_status()
+
+    def edit(self, record_id: str, **properties: object) -> None:
+        body = {"vendor": self.activation.destination, "object": self.activation.object, "id": record_id}
+        self._control.post("/edit", json={**body, "properties": properties}).raise_for_status()
+
+    def requests(self, path_end: str) -> list[dict[str, Any]]:
+        """The CRM's own log of the calls whose path ends so."""
+        found = self._control.get("/requests", params={"vendor": self.activation.destination}).json()
+        return [item for item in found if item["path"].endswith(path_end)]
+
+    def reset(self) -> None:
+        self._control.delete("/faults").raise_for_status()
+        self._control.delete("/requests").raise_for_status()
+
+
+def activation(destination: str, **changes: Any) -> Activation:
+    hubspot = destination == "hubspot"
+    values: dict[str, Any] = {
+        "name": f"{destination}_contacts",
+        "destination": destination,
+        "object": "contacts" if hubspot else "Contact",
+        "key": "contact_id",
+        "group": "product_usage",
+        "properties": (DAYS, NOTE) if hubspot else (SF_DAYS, SF_NOTE),
+        "guards": Guards(),
+        "sync_id": "model.backhaul.sync_contacts",
+        "sync_relation": '"activations"."sync_contacts"',
+        "plan_relation": '"plans"."plan_contacts"',
+        "path": "models/activations/sync_contacts.yml",
+    }
+    return Activation(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with serving(seed=5, visitors=600, as_of=dt.date(2026, 3, 20)) as running:
+        yield running
+
+
+Seal = Callable[..., Plan]
+
+
+@pytest.fixture
+def seal(tmp_path: Path) -> Seal:
+    """Make the tables that the plan models would, and seal them.
+
+    Rows are (record, property, before, after) or (record, property, before, after, decision, reason).
+    """
+
+    def make(declared: Activation, rows: list[tuple[Any, ...]], *, records: int | None = None, calls: int = 1_000_000) -> Plan:
+        warehouse = tmp_path / "warehouse.duckdb"
+        warehouse.unlink(missing_ok=True)
+        families = {item.name: item.type.family for item in declared.properties}
+        with duckdb.connect(str(warehouse)) as connection:
+            connection.execute("create schema activations; create schema plans")
+            connection.execute("create table activations.sync_contacts (contact_id varchar)")
+            ids = {row[0] for row in rows} | {f"other-{n}" for n in range((records or 0) - len({row[0] for row in rows}))}
+            connection.executemany("insert into activations.sync_contacts values (?)", [[item] for item in sorted(ids)] or [["0"]])
+            connection.execute(
+                """
+                create table plans.plan_contacts (
+                    record_id varchar, property varchar, family varchar, current_value varchar, desired_value varchar,
+                    decision varchar, reason varchar
+                );
+                create table plans.int_crm_properties (crm varchar, object varchar, property varchar, type varchar);
+                create table plans.int_crm_quotas (crm varchar, daily_calls bigint);
+                """
+            )
+            connection.execute("insert into plans.int_crm_quotas values (?, ?)", [declared.destination, calls])
+            for record, name, before, after, *decided in rows:
+                connection.execute(
+                    "insert into plans.plan_contacts values (?, ?, ?, ?, ?, ?, ?)",
+                    [record, name, families[name], before, after, *(decided or ("send", "differs"))],
+                )
+        return seal_plan([declared], warehouse, tmp_path / "plans", NOW)
+
+    return make

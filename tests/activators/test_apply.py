@@ -1,0 +1,264 @@
+"""Apply against the sandbox: every record gets an answer, nothing is sent twice, nobody's edit is overwritten."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from activators.apply import EDITED, Run, apply_plan
+from activators.destinations import connect
+from activators.errors import Unauthorized, Unreachable
+from activators.journal import Journal, read_history
+from activators.plan import Plan
+from activators.provision import provision
+from sandbox.server import Sandbox
+from tests.activators.conftest import NOW, Crm, Seal, activation
+
+BATCH_PATH = {"hubspot": "/batch/update", "salesforce": "/composite/sobjects"}
+
+
+@pytest.fixture(scope="module", params=["hubspot", "salesforce"])
+def crm_of_module(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Crm]:
+    declared = activation(request.param)
+    with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
+        stored = control.get(f"/records/{declared.destination}/{declared.object}").json()
+        alive = [item for item in stored if not item.get("archived", item.get("IsDeleted"))]
+        crm = Crm(sandbox, declared, tuple(sorted(item.get("id", item.get("Id")) for item in alive)), control)
+
+        async def create() -> None:
+            async with connect([declared.destination], crm.credentials()) as destinations:
+                await provision([declared], destinations)
+
+        asyncio.run(create())
+        yield crm
+
+
+@pytest.fixture
+def crm(crm_of_module: Crm) -> Crm:
+    """The CRM without faults and with an empty request log. Each test uses records of its own choosing."""
+    crm_of_module.reset()
+    return crm_of_module
+
+
+def send(crm: Crm, plan: Plan, folder: Path, **credentials: str) -> Run:
+    """Apply as the command does: a new journal, or the one that an earlier attempt left."""
+    history = read_history(folder, plan.plan_id)
+    journal = Journal.resume(folder, history) if history else Journal.begin(folder, "run-1", plan.plan_id, NOW)
+
+    async def run() -> Run:
+        async with connect([crm.activation.destination], crm.credentials(**credentials)) as destinations:
+            return await apply_plan(plan, destinations, journal, history, lambda *_: None)
+
+    try:
+        return asyncio.run(run())
+    finally:
+        journal.close()
+
+
+def journaled(folder: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in (folder / "run-1.jsonl").read_bytes().splitlines()]
+
+
+def writes(crm: Crm) -> list[dict[str, Any]]:
+    return crm.requests(BATCH_PATH[crm.activation.destination])
+
+
+def number(value: object) -> float:
+    return float(str(value))
+
+
+def test_what_was_planned_is_in_the_crm_and_nothing_else_of_the_record_moved(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    one, two = crm.ids[:2]
+    before = crm.stored(one)
+    plan = seal(crm.activation, [(one, crm.days, None, "5"), (one, crm.note, None, "Ünïcode ✓ \"quoted\""), (two, crm.days, None, "0")])
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.rejected, item.unknown, item.values) == (2, 0, 0, 3)
+    after = crm.stored(one)
+    assert number(after[crm.days]) == 5
+    assert after[crm.note] == "Ünïcode ✓ \"quoted\""
+    assert number(crm.stored(two)[crm.days]) == 0
+    moved = {name for name in after if after[name] != before.get(name)}
+    assert moved - {crm.days, crm.note} <= {
+        "lastmodifieddate", "hs_lastmodifieddate", "SystemModstamp", "LastModifiedDate", "LastModifiedById", "attributes",
+    }  # fmt: skip
+
+
+def test_a_cleared_value_is_gone(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    record = crm.ids[2]
+    crm.edit(record, **{crm.days: 7, crm.note: "gone"})
+    plan = seal(crm.activation, [(record, crm.days, "7", None), (record, crm.note, "gone", None)])
+    send(crm, plan, tmp_path / "journal")
+    stored = crm.stored(record)
+    assert not stored.get(crm.days)
+    assert not stored.get(crm.note)
+
+
+def test_batches_are_full_and_every_record_is_answered_once(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    records = crm.ids[220:370]
+    plan = seal(crm.activation, [(record, crm.days, None, "3") for record in records])
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert item.confirmed == len(records) == 150
+    assert len(writes(crm)) == plan.activations[0].calls == {"hubspot": 2, "salesforce": 1}[crm.activation.destination]
+    outcomes = [line for line in journaled(tmp_path / "journal") if line["type"] == "outcome"]
+    assert sorted(result["id"] for line in outcomes for result in line["results"]) == sorted(records)
+
+
+def test_the_journal_says_what_stood_there_before(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    record = crm.ids[3]
+    plan = seal(crm.activation, [(record, crm.days, "4", "5")])
+    send(crm, plan, tmp_path / "journal")
+    run, intent, outcome, end = journaled(tmp_path / "journal")
+    assert (run["type"], run["plan_id"], end["type"], end["status"]) == ("run", plan.plan_id, "end", "complete")
+    assert intent["records"] == [{"id": record, "changes": [{"property": crm.days, "before": "4", "after": "5"}]}]
+    (result,) = outcome["results"]
+    assert (result["id"], result["status"]) == (record, "confirmed")
+    # By the CRM's clock, which is the sandbox's day and not ours.
+    assert result["written_at"].startswith("2026-03-20T")
+
+
+def test_one_bad_row_does_not_sink_its_batch(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    good = crm.ids[10:30]
+    gone = {"hubspot": "999999999999", "salesforce": "003000000000ZZZAA2"}[crm.activation.destination]
+    long = crm.ids[30]
+    rows = [(record, crm.days, None, "8") for record in (*good, gone)]
+    plan = seal(crm.activation, [*rows, (long, crm.note, None, "x" * 70_000)])
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.rejected, item.unknown) == (20, 2, 0)
+    assert {number(crm.stored(record)[crm.days]) for record in good} == {8}
+    rejected = {
+        result["id"]: result
+        for line in journaled(tmp_path / "journal")
+        if line["type"] == "outcome"
+        for result in line["results"]
+        if result["status"] == "rejected"
+    }
+    assert set(rejected) == {gone, long}
+    assert all(result["code"] and result["message"] for result in rejected.values())
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_passing_refusal_is_waited_out(crm: Crm, seal: Seal, tmp_path: Path, status: int) -> None:
+    record = crm.ids[40]
+    crm.fault(path=BATCH_PATH[crm.activation.destination], status=status, times=1, headers={"Retry-After": "0"})
+    plan = seal(crm.activation, [(record, crm.days, None, str(status))])
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert item.confirmed == 1
+    assert number(crm.stored(record)[crm.days]) == status
+    assert [request["status"] for request in writes(crm)] == [status, 200]
+
+
+def test_a_wrong_token_stops_at_once_and_can_be_mended(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    records = crm.ids[50:55]
+    plan = seal(crm.activation, [(record, crm.days, None, "9") for record in records])
+    wrong = {"hubspot": "hubspot_access_token", "salesforce": "salesforce_client_secret"}[crm.activation.destination]
+    with pytest.raises(Unauthorized) as caught:
+        send(crm, plan, tmp_path / "journal", **{wrong: "not-the-secret"})
+    assert "not-the-secret" not in str(caught.value)
+    assert wrong.upper() in str(caught.value)
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert item.confirmed == 5
+
+
+def test_a_vendor_that_is_not_there_is_one_line(crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activators.transport._ATTEMPTS", 2)
+    plan = seal(crm.activation, [(crm.ids[0], crm.days, None, "9")])
+    with pytest.raises(Unreachable, match="http://127.0.0.1:9/? does not answer .*check the base URL"):
+        send(crm, plan, tmp_path / "journal", **{f"{crm.activation.destination}_base_url": "http://127.0.0.1:9"})
+
+
+def test_a_write_whose_answer_was_lost_is_read_back_and_not_sent_again(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    record, untouched = crm.ids[60], crm.ids[61]
+    plan = seal(crm.activation, [(record, crm.days, None, "11"), (untouched, crm.days, None, "12")])
+    journal = Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW)
+    # As a killed process leaves it: the intent is on disk, one of the two writes arrived, no answer was kept.
+    from activators.plan import read_changes  # noqa: PLC0415
+
+    everything = list(read_changes(plan.folder / plan.activations[0].file))
+    journal.intent(crm.activation.name, crm.activation.destination, crm.activation.object, everything)
+    journal.close()
+    crm.edit(record, **{crm.days: 11})
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.rejected) == (2, 0)
+    codes = {
+        result["id"]: result["code"]
+        for line in journaled(tmp_path / "journal")
+        if line["type"] == "outcome"
+        for result in line["results"]
+    }
+    assert codes == {record: "READ_BACK", untouched: None}
+    assert number(crm.stored(untouched)[crm.days]) == 12
+
+
+def test_what_a_person_edited_while_a_run_lay_dead_is_left_alone(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    record = crm.ids[62]
+    plan = seal(crm.activation, [(record, crm.days, None, "11")])
+    journal = Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW)
+    from activators.plan import read_changes  # noqa: PLC0415
+
+    journal.intent(
+        crm.activation.name,
+        crm.activation.destination,
+        crm.activation.object,
+        list(read_changes(plan.folder / plan.activations[0].file)),
+    )
+    journal.close()
+    crm.edit(record, **{crm.days: 77})
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert item.rejected == 1
+    assert EDITED in item.examples
+    assert number(crm.stored(record)[crm.days]) == 77
+    assert [request for request in writes(crm) if request["method"] in {"PATCH"} or "update" in request["path"]] == []
+
+
+def test_confirmed_records_are_not_sent_again(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    records = crm.ids[70:220]
+    plan = seal(crm.activation, [(record, crm.days, None, "21") for record in records])
+    if crm.activation.destination == "hubspot":
+        crm.fault(path=BATCH_PATH["hubspot"], status=401, times=1)
+        with pytest.raises(Unauthorized):
+            send(crm, plan, tmp_path / "journal")
+        sent_before = len(writes(crm))
+        (item,) = send(crm, plan, tmp_path / "journal").activations
+        assert item.confirmed == 150
+        # Two batches in all: at most the refused one was repeated.
+        assert len(writes(crm)) - sent_before <= 1
+    else:
+        send(crm, plan, tmp_path / "journal")
+    history = read_history(tmp_path / "journal", plan.plan_id)
+    assert history is not None
+    assert history.ended
+    assert set(history.answered.values()) == {"confirmed"}
+
+
+def test_a_torn_last_line_is_cut_and_the_run_goes_on(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    record = crm.ids[63]
+    plan = seal(crm.activation, [(record, crm.days, None, "13")])
+    Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW).close()
+    with (tmp_path / "journal" / "run-1.jsonl").open("ab") as file:
+        file.write(b'{"type":"intent","batch":1,"activa')
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert item.confirmed == 1
+    assert [line["type"] for line in journaled(tmp_path / "journal")] == ["run", "intent", "outcome", "end"]
+
+
+def test_salesforces_session_is_renewed_when_it_has_ended(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    record = crm.ids[64]
+    crm.fault(path=BATCH_PATH[crm.activation.destination], status=401, times=1)
+    plan = seal(crm.activation, [(record, crm.days, None, "14")])
+    if crm.activation.destination == "salesforce":
+        (item,) = send(crm, plan, tmp_path / "journal").activations
+        assert item.confirmed == 1
+    else:
+        with pytest.raises(Unauthorized):
+            send(crm, plan, tmp_path / "journal")
+
+
+def test_the_same_time_zone_rules_hold_for_the_ledger() -> None:
+    assert NOW.tzinfo is dt.UTC

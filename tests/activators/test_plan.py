@@ -1,0 +1,184 @@
+"""A sealed plan is what was reviewed: counted rightly, guarded, and refused once anything about it has changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import pytest
+
+from activators.apply import refuse_stale
+from activators.declarations import Guards
+from activators.errors import PlanError
+from activators.journal import Change, History, RecordChanges
+from activators.plan import Plan, latest_plan, open_warehouse, read_changes, read_plan, seal_plan
+from tests.activators.conftest import NOW, Seal, activation
+
+HUBSPOT = activation("hubspot")
+ROWS: list[tuple[Any, ...]] = [
+    ("1", "usage_days", None, "5"),
+    ("1", "usage_note", "old", None),
+    ("2", "usage_days", "4", "6"),
+    ("2", "usage_note", "mine", "ours", "hold", "edited_in_crm"),
+    ("3", "usage_note", "there", None, "keep", "null_keeps"),
+    ("4", "usage_days", "1", "2", "invalid", "read_only"),
+]
+
+
+def test_every_value_is_counted_once(seal: Seal) -> None:
+    (item,) = seal(HUBSPOT, ROWS, records=10).activations
+    assert (item.records, item.records_changed, item.changes) == (10, 2, 3)
+    assert (item.held, item.kept, item.invalid) == (1, 1, 1)
+    assert item.unchanged == 10 * 2 - 6
+    assert (item.clears, item.overwrites) == (1, 2)
+    assert [(reason.decision, reason.reason, reason.values) for reason in item.reasons] == [
+        ("hold", "edited_in_crm", 1),
+        ("invalid", "read_only", 1),
+        ("keep", "null_keeps", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("destination", "changed", "calls"), [("hubspot", 0, 0), ("hubspot", 100, 1), ("hubspot", 101, 2), ("salesforce", 201, 2)]
+)
+def test_calls_are_counted_by_the_destinations_batches(seal: Seal, destination: str, changed: int, calls: int) -> None:
+    declared = activation(destination)
+    rows = [(str(n), declared.properties[0].name, None, "1") for n in range(changed)]
+    (item,) = seal(declared, rows, calls=1000).activations
+    assert (item.calls, item.quota_share) == (calls, calls / 1000)
+
+
+def test_only_what_is_to_be_sent_is_read_back_record_by_record(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    assert list(read_changes(plan.folder / plan.activations[0].file)) == [
+        RecordChanges("1", (Change("usage_days", "number", None, "5"), Change("usage_note", "string", "old", None))),
+        RecordChanges("2", (Change("usage_days", "number", "4", "6"),)),
+    ]
+
+
+def test_a_plan_reads_back_as_it_was_sealed(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    assert read_plan(plan.folder) == plan
+    assert latest_plan(plan.folder.parent) == plan.folder
+
+
+def test_only_its_owner_can_read_a_plan(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    assert {path.stat().st_mode & 0o077 for path in plan.folder.iterdir()} == {0}
+
+
+@pytest.mark.parametrize("file", ["plan.json", "hubspot_contacts.parquet"])
+def test_a_plan_that_was_touched_is_refused(seal: Seal, file: str) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    path = plan.folder / file
+    path.write_bytes(path.read_bytes().replace(b"3", b"4"))
+    with pytest.raises(PlanError, match="changed after it was sealed"):
+        read_plan(plan.folder)
+
+
+def test_a_plan_with_a_missing_file_is_refused(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    (plan.folder / plan.activations[0].file).unlink()
+    with pytest.raises(PlanError, match="missing"):
+        read_plan(plan.folder)
+
+
+def test_a_seal_cannot_be_made_up_from_the_counts_alone(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    header = orjson.loads((plan.folder / "plan.json").read_bytes())
+    header["activations"][0]["sha256"] = "0" * 64
+    (plan.folder / "plan.json").write_bytes(orjson.dumps(header))
+    with pytest.raises(PlanError, match="changed after it was sealed"):
+        read_plan(plan.folder)
+
+
+def test_filling_what_is_empty_trips_no_guard(seal: Seal) -> None:
+    assert seal(HUBSPOT, [(str(n), "usage_days", None, "5") for n in range(10)]).warnings == ()
+
+
+def test_replacing_the_values_of_too_many_records_trips_a_guard(seal: Seal) -> None:
+    rows = [(str(n), "usage_days", "4", "5") for n in range(6)]
+    assert seal(HUBSPOT, rows, records=12).warnings == ()
+    (warning,) = seal(HUBSPOT, rows, records=11).warnings
+    assert warning == (
+        "hubspot_contacts: 6 of 11 records would lose a value that they have (more than max_change_share 50%)"
+    )
+
+
+def test_clearing_too_many_values_trips_a_guard(seal: Seal) -> None:
+    declared = activation("hubspot", guards=Guards(max_change_share=1.0))
+    rows = [(str(n), "usage_days", "4", None) for n in range(5)]
+    assert seal(declared, rows, records=25).warnings == ()
+    (warning,) = seal(declared, rows, records=24).warnings
+    assert warning == "hubspot_contacts: 5 of 48 values would be cleared (more than max_clear_share 10%)"
+
+
+def test_spending_too_much_of_the_day_trips_a_guard(seal: Seal) -> None:
+    (warning,) = seal(HUBSPOT, [("1", "usage_days", None, "5")], calls=1).warnings
+    assert warning == "hubspot_contacts: 100% of the day's calls (more than max_quota_share 50%)"
+
+
+def test_a_column_of_another_type_than_its_property_stops_the_plan(seal: Seal, tmp_path: Path) -> None:
+    seal(HUBSPOT, [])
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("insert into plans.int_crm_properties values ('hubspot', 'contacts', 'usage_days', 'bool')")
+        connection.execute(
+            "insert into plans.plan_contacts values ('1', 'usage_days', 'number', null, '5', 'invalid', 'wrong_type')"
+        )
+    before = sorted((tmp_path / "plans").iterdir())
+    with pytest.raises(PlanError) as caught:
+        seal_plan([HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW)
+    assert str(caught.value) == (
+        "models/activations/sync_contacts.yml: exposure hubspot_contacts: column days is a number, but hubspot has "
+        "property usage_days as bool; map another property or cast the column"
+    )
+    assert sorted((tmp_path / "plans").iterdir()) == before
+
+
+def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(warehouse)).close()
+    with pytest.raises(PlanError, match="is not in the warehouse; run `dbt build`"):
+        seal_plan([HUBSPOT], warehouse, tmp_path / "plans", NOW)
+    assert list((tmp_path / "plans").iterdir()) == []
+
+
+def test_a_missing_warehouse_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="no such warehouse; run `backhaul load`"):
+        open_warehouse(tmp_path / "warehouse.duckdb")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_that_was_applied_is_refused(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    history = History("run-1", 1, {}, frozenset(), ended=True)
+    with pytest.raises(PlanError, match="was applied already, by run run-1"):
+        refuse_stale(plan, history, None)
+
+
+def test_a_plan_that_was_interrupted_is_not_refused(seal: Seal) -> None:
+    refuse_stale(seal(HUBSPOT, ROWS), History("run-1", 1, {}, frozenset(), ended=False), None)
+
+
+def test_an_older_plan_is_refused_once_there_is_a_newer_one(seal: Seal, tmp_path: Path) -> None:
+    older = seal(HUBSPOT, ROWS)
+    newer = seal_plan([HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW + dt.timedelta(seconds=1))
+    refuse_stale(newer, None, None)
+    with pytest.raises(PlanError, match=f"is not the newest; apply {newer.plan_id}"):
+        refuse_stale(older, None, None)
+
+
+def run_results(plan: Plan, seconds: int, model: str = "model.backhaul.sync_contacts") -> dict[str, Any]:
+    at = (plan.created_at + dt.timedelta(seconds=seconds)).isoformat()
+    return {"results": [{"unique_id": model, "timing": [{"name": "execute", "completed_at": at}]}]}
+
+
+def test_a_plan_older_than_its_sync_model_is_refused(seal: Seal) -> None:
+    plan = seal(HUBSPOT, ROWS)
+    refuse_stale(plan, None, run_results(plan, -1))
+    refuse_stale(plan, None, run_results(plan, 1, "model.backhaul.another"))
+    with pytest.raises(PlanError, match="is older than sync_contacts, built since; run `backhaul plan`"):
+        refuse_stale(plan, None, run_results(plan, 1))

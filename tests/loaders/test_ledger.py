@@ -1,0 +1,124 @@
+"""The ledger is what the journals say, whatever a crash did to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import orjson
+import pytest
+
+from loaders import LoadError, LoadSettings, Wanted, load
+
+RUN = {"type": "run", "run_id": "r1", "plan_id": "p1", "started_at": "2026-11-21T09:00:00+00:00"}
+END = {"type": "end", "ended_at": "2026-11-21T09:05:00Z", "status": "done"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> LoadSettings:
+    return LoadSettings(tmp_path / "warehouse.duckdb", tmp_path / "pipelines", tmp_path / "journal")
+
+
+@pytest.fixture
+def ledger(settings: LoadSettings) -> Callable[[str], list[tuple[object, ...]]]:
+    """Load the ledger, then ask the warehouse."""
+
+    def ask(sql: str) -> list[tuple[object, ...]]:
+        load(["ledger"], settings, Wanted(), lambda *_: None)
+        with duckdb.connect(settings.warehouse) as warehouse:
+            return warehouse.execute(sql).fetchall()
+
+    return ask
+
+
+def write(settings: LoadSettings, *entries: object, run_id: str = "r1", torn: bytes = b"") -> None:
+    settings.journal_dir.mkdir(exist_ok=True)
+    lines = b"".join(orjson.dumps(entry) + b"\n" for entry in entries)
+    (settings.journal_dir / f"{run_id}.jsonl").write_bytes(lines + torn)
+
+
+def intent(batch: int, *record_ids: str, after: str | None = "5") -> object:
+    return {
+        "type": "intent",
+        "batch": batch,
+        "activation": "hubspot_contacts",
+        "destination": "hubspot",
+        "object": "contacts",
+        "records": [
+            {"id": record_id, "changes": [{"property": "usage_minutes", "before": None, "after": after}]}
+            for record_id in record_ids
+        ],
+    }
+
+
+def outcome(batch: int, status: str, *record_ids: str, code: str | None = None) -> object:
+    at = "2026-11-21T09:01:00.250Z" if status == "confirmed" else None
+    results = [
+        {"id": record_id, "status": status, "code": code, "message": None, "written_at": at} for record_id in record_ids
+    ]
+    return {"type": "outcome", "batch": batch, "results": results}
+
+
+def test_no_journal_makes_an_empty_ledger(ledger: Callable[[str], list[tuple[object, ...]]]) -> None:
+    assert ledger("from ledger.runs") == []
+    assert ledger("select run_id, written_at from ledger.writes") == []
+
+
+def test_writes_carry_their_outcome(settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]) -> None:
+    write(
+        settings, RUN, intent(1, "1", "2"), outcome(1, "confirmed", "1"), outcome(1, "rejected", "2", code="BAD"), END
+    )
+    assert ledger(
+        "select plan_id, record_id, before_value, after_value, status, code, written_at::varchar "
+        "from ledger.writes order by record_id"
+    ) == [
+        ("p1", "1", None, "5", "confirmed", None, "2026-11-21 09:01:00.25+00"),
+        ("p1", "2", None, "5", "rejected", "BAD", None),
+    ]
+    assert ledger("select run_id, plan_id, ended_at - started_at = interval 5 minutes, status from ledger.runs") == [
+        ("r1", "p1", True, "done")
+    ]
+
+
+def test_an_intent_without_an_outcome_is_unknown_and_its_run_never_ended(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    write(settings, RUN, intent(1, "1"), torn=b'{"type":"outcome","batch":1,"resu')
+    assert ledger("select record_id, status from ledger.writes") == [("1", "unknown")]
+    assert ledger("select ended_at, status from ledger.runs") == [(None, None)]
+
+
+def test_the_last_outcome_counts(settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]) -> None:
+    write(settings, RUN, intent(1, "1"), outcome(1, "unknown", "1"), outcome(1, "confirmed", "1"))
+    assert ledger("select status from ledger.writes") == [("confirmed",)]
+
+
+def test_a_record_sent_again_after_a_crash_is_one_write(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    write(settings, RUN, intent(1, "1", "2"), intent(2, "2"), outcome(2, "confirmed", "2"))
+    assert ledger("select record_id, status from ledger.writes order by 1") == [("1", "unknown"), ("2", "confirmed")]
+
+
+def test_a_journal_that_grew_is_read_again_and_the_others_are_not(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    write(settings, RUN, intent(1, "1"))
+    write(settings, RUN | {"run_id": "r0"}, intent(1, "9"), outcome(1, "confirmed", "9"), END, run_id="r0")
+    assert ledger("select count(*) from ledger.writes") == [(2,)]
+    write(settings, RUN, intent(1, "1"), outcome(1, "confirmed", "1"), END)
+    landings = load(["ledger"], settings, Wanted(), lambda *_: None)
+    assert {landing.table: landing.rows for landing in landings} == {"runs": 1, "writes": 1}
+    assert ledger("select run_id, record_id, status from ledger.writes order by 1") == [
+        ("r0", "9", "confirmed"),
+        ("r1", "1", "confirmed"),
+    ]
+    assert ledger("select run_id from ledger.runs where ended_at is not null order by 1") == [("r0",), ("r1",)]
+
+
+def test_a_broken_line_inside_a_journal_is_an_error(settings: LoadSettings) -> None:
+    settings.journal_dir.mkdir()
+    (settings.journal_dir / "r1.jsonl").write_bytes(orjson.dumps(RUN) + b"\n{broken\n")
+    with pytest.raises(LoadError, match=r"line 2 of .*r1\.jsonl"):
+        load(["ledger"], settings, Wanted(), lambda *_: None)
