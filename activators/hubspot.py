@@ -12,7 +12,7 @@ import httpx
 from activators.declarations import Activation, Family, Property
 from activators.errors import QuotaExhausted, Unauthorized, VendorError
 from activators.journal import RecordChanges, Result
-from activators.transport import Again, Caller, limiter
+from activators.transport import Again, Caller, halve, limiter
 
 # Paths carry a dated version; each is supported for 18 months.
 VERSION = "2026-09"
@@ -96,17 +96,10 @@ class HubSpot:
         body = _json(response)
         if response.status_code in {httpx.codes.OK, httpx.codes.MULTI_STATUS}:
             return _account_for(records, body)
-        if response.status_code >= httpx.codes.BAD_REQUEST and len(records) > 1:
-            # One bad row must not sink the others, and HubSpot does not say which it is: halve until it is alone.
-            middle = len(records) // 2
-            return [
-                *await self.update(object_type, records[:middle]),
-                *await self.update(object_type, records[middle:]),
-            ]
-        return [
-            Result(record.record_id, "rejected", None, _code(body, response), _message(body, response))
-            for record in records
-        ]
+        # HubSpot refuses the whole call for one bad value, and does not say whose it is.
+        return await halve(
+            lambda half: self.update(object_type, half), records, _code(body, response), _message(body, response)
+        )
 
     async def read(
         self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]

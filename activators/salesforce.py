@@ -12,7 +12,7 @@ import httpx
 from activators.declarations import Activation, ColumnType, Family, Property
 from activators.errors import QuotaExhausted, Unauthorized, VendorError
 from activators.journal import Change, RecordChanges, Result
-from activators.transport import Again, Caller, limiter, vendor_time
+from activators.transport import Again, Caller, halve, limiter, vendor_time
 
 VERSION = "v66.0"
 # Salesforce has no burst limit; this keeps us a polite guest beside the org's other integrations.
@@ -114,6 +114,9 @@ class Salesforce:
                 ],
             },
         )
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            # One value that cannot be read refuses the whole call, without naming its row.
+            return await halve(lambda half: self._update(object_type, half), records, *_first(response))
         rows = _expect(response, httpx.codes.OK)
         written_at = vendor_time(response)
         # The answer is in the order of the request; a row that failed does not name its record.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -12,6 +12,7 @@ import stamina
 from pyrate_limiter import Duration, Limiter, Rate
 
 from activators.errors import Unreachable
+from activators.journal import RecordChanges, Result
 
 # A vendor's own wait, in seconds, may be far longer than any backoff of ours; past this the run stops instead.
 LONGEST_WAIT = 60.0
@@ -67,6 +68,19 @@ class Caller:
                 "check the base URL and the network"
             ) from None
         return response
+
+
+async def halve(
+    send: Callable[[Sequence[RecordChanges]], Awaitable[list[Result]]],
+    records: Sequence[RecordChanges],
+    code: str,
+    message: str,
+) -> list[Result]:
+    """Send a refused batch again in two halves, and so on until the bad rows are alone: those are rejected."""
+    if len(records) == 1:
+        return [Result(records[0].record_id, "rejected", None, code, message)]
+    middle = len(records) // 2
+    return [*await send(records[:middle]), *await send(records[middle:])]
 
 
 def vendor_time(response: httpx.Response) -> dt.datetime:

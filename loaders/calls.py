@@ -39,13 +39,18 @@ class Answer:
 
     body: Any
     at: datetime
+    call: str = ""
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 any JSON value
+        """Give what stands under a key; LoadError if nothing does."""
+        try:
+            return self.body[key]
+        except (KeyError, TypeError) as error:
+            raise LoadError(f"{self.call} gave an answer without {key}: is that the API's address?") from error
 
     def rows(self, key: str = "results") -> list[dict[str, Any]]:
-        """Give the list under a key; LoadError if the body has none."""
-        try:
-            rows: list[dict[str, Any]] = self.body[key]
-        except (KeyError, TypeError) as error:
-            raise LoadError(f"an answer without {key}: is it the vendor's API?") from error
+        """Give the list under a key; LoadError if there is none."""
+        rows: list[dict[str, Any]] = self.value(key)
         return rows
 
 
@@ -116,11 +121,9 @@ class Vendor:
             raise LoadError(self._clean(said))
         try:
             at = parsedate_to_datetime(response.headers["Date"])
-            return Answer(orjson.loads(response.content), at)
+            return Answer(orjson.loads(response.content), at, f"{method} {url}")
         except (KeyError, ValueError) as error:
-            raise LoadError(
-                f"{self.name} gave an unexpected answer to {method} {path}: is {self.base_url} its API address?"
-            ) from error
+            raise LoadError(f"{method} {url} gave an answer that is not JSON: is that the API's address?") from error
 
     def _clean(self, message: str) -> str:
         for secret in filter(None, self.secrets):

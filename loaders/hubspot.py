@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -103,8 +104,8 @@ class Account:
     """A HubSpot account's API, within its rate limits."""
 
     vendor: Vendor
-    calls: Limiter = field(default_factory=lambda: Limiter(Rate(CALLS_PER_TEN_SECONDS, 10 * Duration.SECOND)))
-    searches: Limiter = field(default_factory=lambda: Limiter(Rate(SEARCHES_PER_SECOND, Duration.SECOND)))
+    calls: Limiter
+    searches: Limiter
 
     def get(self, family: str, path: str, **params: object) -> Answer:
         """Read one page below an API family, such as `crm/objects`."""
@@ -184,7 +185,7 @@ def hubspot(settings: LoadSettings, wanted: Wanted) -> Iterable[DltResource]:
     full read.
     """
     account = _account(settings)
-    reads = Reads(f"HubSpot {account.get('account-info', '/details').body['portalId']}")
+    reads = Reads(f"HubSpot {account.get('account-info', '/details').value('portalId')}")
     objects = tuple(dict.fromkeys([*OBJECTS, *wanted.hubspot, *wanted.hubspot_activated]))
     definitions = {name: account.get("crm/properties", f"/{name}") for name in objects}
     for name, answer in definitions.items():
@@ -231,7 +232,14 @@ def _refused(response: Response, body: Mapping[str, Any]) -> str:
 def _account(settings: LoadSettings) -> Account:
     token = settings.hubspot_access_token
     authorise = header("Authorization", f"Bearer {token}")
-    return Account(Vendor("HubSpot", settings.hubspot_base_url, authorise, judge, (token,)))
+    return Account(Vendor("HubSpot", settings.hubspot_base_url, authorise, judge, (token,)), *_limiters(token))
+
+
+@cache
+def _limiters(_token: str) -> tuple[Limiter, Limiter]:
+    """Make an account's limiters, for all calls and for searches; every load of the process shares them."""
+    calls = Rate(CALLS_PER_TEN_SECONDS, 10 * Duration.SECOND)
+    return Limiter(calls), Limiter(Rate(SEARCHES_PER_SECOND, Duration.SECOND))
 
 
 def _records(
@@ -252,7 +260,7 @@ def _records(
             one["id"]: _row(one)
             for page in archived
             for one in page.rows()
-            if since is None or datetime.fromisoformat(one["archivedAt"]) >= since
+            if since is None or datetime.fromisoformat(one.get("archivedAt") or one["updatedAt"]) >= since
         }
         live = (
             account.listed(object_type, names, archived=False)

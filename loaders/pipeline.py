@@ -88,8 +88,9 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
                 pipeline.sync_destination(dlt.destinations.duckdb(warehouse))
             source = _source(vendor, settings, wanted)
             counts = _Counts(vendor, progress)
-            for resource in source.resources.values():
-                resource.add_map(counts.counting(resource.name))
+            for name, resource in source.resources.items():
+                if name != "reads":  # it is about the load, and no part of it
+                    resource.add_map(counts.counting(name))
             retyped = _retyped(pipeline, source)
             if retyped:
                 dropping = source.with_resources(*retyped)
@@ -193,12 +194,8 @@ class _Counts:
         return count
 
     def landings(self) -> tuple[Landing, ...]:
-        """Say what was landed; the table of reads is about the load and no part of it."""
-        return tuple(
-            Landing(self._vendor, name, rows, self._seconds[name])
-            for name, rows in self._rows.items()
-            if name != "reads"
-        )
+        """Say what was landed."""
+        return tuple(Landing(self._vendor, name, rows, self._seconds[name]) for name, rows in self._rows.items())
 
 
 def _as_load_error(vendor: str, failed: PipelineStepFailed) -> LoadError:

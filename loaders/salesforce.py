@@ -117,11 +117,11 @@ class Login:
         client_id, client_secret = self.secrets
         form = {"grant_type": "client_credentials"}
         form |= {"client_id": client_id, "client_secret": client_secret}
-        body = self._host.submit("/services/oauth2/token", form).body
-        self._token = body["access_token"]
-        self.instance_url = body["instance_url"]
+        answer = self._host.submit("/services/oauth2/token", form)
+        self._token = answer.value("access_token")
+        self.instance_url = answer.value("instance_url")
         # The identity URL ends in /id/<org>/<user>.
-        self.org = body["id"].rsplit("/", 2)[1]
+        self.org = answer.value("id").rsplit("/", 2)[1]
 
     def authorise(self, request: PreparedRequest) -> PreparedRequest:
         """Put the token that holds now on a request."""
@@ -208,7 +208,7 @@ def _records(org: Vendor, name: str, columns: Mapping[Column, bool], description
     def pages() -> Iterator[Answer]:
         answer = org.get(f"{DATA}/queryAll", q=query)
         yield answer
-        while not answer.body["done"]:
+        while not answer.value("done"):
             answer = org.get(answer.body["nextRecordsUrl"])
             yield answer
 

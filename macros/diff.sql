@@ -69,7 +69,7 @@ compared as (
             {%- set current = utc_iso_text('landed.' ~ adapter.quote(landing_column.name)) | trim %}
         {%- elif landing_column.dtype | lower == 'double' %}
             {#- As a person writes it: 12 and not 12.0. #}
-            {%- set current = "regexp_replace(cast(landed." ~ adapter.quote(landing_column.name) ~ " as varchar), '\.0$', '')" %}
+            {%- set current = "regexp_replace(cast(landed." ~ adapter.quote(landing_column.name) ~ " as varchar), '[.]0$', '')" %}
         {%- else %}
             {%- set current = 'cast(landed.' ~ adapter.quote(landing_column.name) ~ ' as varchar)' %}
         {%- endif %}

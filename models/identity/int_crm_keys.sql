@@ -3,14 +3,14 @@ with
 hubspot_contacts as (
 
     select * from {{ ref('stg_hubspot__contacts') }}
-    where not is_archived
+    where not is_archived and contact_id not in ({{ merged_ids(ref('stg_hubspot__contacts'), 'merged_contact_ids') }})
 
 ),
 
 hubspot_companies as (
 
     select * from {{ ref('stg_hubspot__companies') }}
-    where not is_archived
+    where not is_archived and company_id not in ({{ merged_ids(ref('stg_hubspot__companies'), 'merged_company_ids') }})
 
 ),
 

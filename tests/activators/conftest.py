@@ -110,15 +110,21 @@ def seal(tmp_path: Path) -> Seal:
     Rows are (record, property, before, after) or (record, property, before, after, decision, reason).
     """
 
-    def make(declared: Activation, rows: list[tuple[Any, ...]], *, records: int | None = None, calls: int = 1_000_000) -> Plan:
+    def make(
+        declared: Activation, rows: list[tuple[Any, ...]], *, records: int | None = None, calls: int = 1_000_000
+    ) -> Plan:
         warehouse = tmp_path / "warehouse.duckdb"
         warehouse.unlink(missing_ok=True)
         families = {item.name: item.type.family for item in declared.properties}
         with duckdb.connect(str(warehouse)) as connection:
             connection.execute("create schema activations; create schema plans")
             connection.execute("create table activations.sync_contacts (contact_id varchar)")
-            ids = {row[0] for row in rows} | {f"other-{n}" for n in range((records or 0) - len({row[0] for row in rows}))}
-            connection.executemany("insert into activations.sync_contacts values (?)", [[item] for item in sorted(ids)] or [["0"]])
+            ids = {row[0] for row in rows} | {
+                f"other-{n}" for n in range((records or 0) - len({row[0] for row in rows}))
+            }
+            connection.executemany(
+                "insert into activations.sync_contacts values (?)", [[item] for item in sorted(ids)] or [["0"]]
+            )
             connection.execute(
                 """
                 create table plans.plan_contacts (

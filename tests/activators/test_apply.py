@@ -74,15 +74,20 @@ def number(value: object) -> float:
     return float(str(value))
 
 
-def test_what_was_planned_is_in_the_crm_and_nothing_else_of_the_record_moved(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+def test_what_was_planned_is_in_the_crm_and_nothing_else_of_the_record_moved(
+    crm: Crm, seal: Seal, tmp_path: Path
+) -> None:
     one, two = crm.ids[:2]
     before = crm.stored(one)
-    plan = seal(crm.activation, [(one, crm.days, None, "5"), (one, crm.note, None, "Ünïcode ✓ \"quoted\""), (two, crm.days, None, "0")])
+    plan = seal(
+        crm.activation,
+        [(one, crm.days, None, "5"), (one, crm.note, None, 'Ünïcode ✓ "quoted"'), (two, crm.days, None, "0")],
+    )
     (item,) = send(crm, plan, tmp_path / "journal").activations
     assert (item.confirmed, item.rejected, item.unknown, item.values) == (2, 0, 0, 3)
     after = crm.stored(one)
     assert number(after[crm.days]) == 5
-    assert after[crm.note] == "Ünïcode ✓ \"quoted\""
+    assert after[crm.note] == 'Ünïcode ✓ "quoted"'
     assert number(crm.stored(two)[crm.days]) == 0
     moved = {name for name in after if after[name] != before.get(name)}
     assert moved - {crm.days, crm.note} <= {
@@ -166,7 +171,9 @@ def test_a_wrong_token_stops_at_once_and_can_be_mended(crm: Crm, seal: Seal, tmp
     assert item.confirmed == 5
 
 
-def test_a_vendor_that_is_not_there_is_one_line(crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vendor_that_is_not_there_is_one_line(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("activators.transport._ATTEMPTS", 2)
     plan = seal(crm.activation, [(crm.ids[0], crm.days, None, "9")])
     with pytest.raises(Unreachable, match="http://127.0.0.1:9/? does not answer .*check the base URL"):

@@ -97,15 +97,30 @@ def set_meta(**values: Any) -> Any:
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        (set_activation(guard={}), "exposure hubspot_contacts: meta.activation.guard: unknown key; did you mean guards?"),
-        (set_activation(guards={"max_change_shar": 0.1}), "guards.max_change_shar: unknown key; did you mean max_change_share?"),
-        (set_activation(guards={"max_change_share": 50}), "guards.max_change_share: input should be less than or equal to 1"),
-        (set_activation(destination="marketo"), "meta.activation.destination: input should be 'hubspot' or 'salesforce'"),
+        (
+            set_activation(guard={}),
+            "exposure hubspot_contacts: meta.activation.guard: unknown key; did you mean guards?",
+        ),
+        (
+            set_activation(guards={"max_change_shar": 0.1}),
+            "guards.max_change_shar: unknown key; did you mean max_change_share?",
+        ),
+        (
+            set_activation(guards={"max_change_share": 50}),
+            "guards.max_change_share: input should be less than or equal to 1",
+        ),
+        (
+            set_activation(destination="marketo"),
+            "meta.activation.destination: input should be 'hubspot' or 'salesforce'",
+        ),
         (set_activation(key="days"), "key days is not the primary key of sync_hubspot__contacts"),
         (set_activation(key="nobody"), "key nobody is not the primary key"),
         (set_meta(on_nul="keep"), "column days: meta.on_nul: unknown key; did you mean on_null?"),
         (set_meta(on_null="wipe"), "column days: meta.on_null: input should be 'keep' or 'clear'"),
-        (set_meta(property="Usage Days"), "column days: property Usage Days cannot exist; a HubSpot name is lower-case"),
+        (
+            set_meta(property="Usage Days"),
+            "column days: property Usage Days cannot exist; a HubSpot name is lower-case",
+        ),
         (set_meta(property="hs_days"), "column days: property hs_days cannot exist"),
         (set_column("days", data_type="struct(a int)"), "column days: no CRM field can hold struct(a int)"),
         (set_column("days", data_type=None), "column days: no CRM field can hold no data_type"),

@@ -42,7 +42,8 @@ def test_every_value_is_counted_once(seal: Seal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("destination", "changed", "calls"), [("hubspot", 0, 0), ("hubspot", 100, 1), ("hubspot", 101, 2), ("salesforce", 201, 2)]
+    ("destination", "changed", "calls"),
+    [("hubspot", 0, 0), ("hubspot", 100, 1), ("hubspot", 101, 2), ("salesforce", 201, 2)],
 )
 def test_calls_are_counted_by_the_destinations_batches(seal: Seal, destination: str, changed: int, calls: int) -> None:
     declared = activation(destination)

@@ -8,7 +8,7 @@ import duckdb
 import httpx
 import pytest
 
-from loaders import LoadError, LoadSettings, load
+from loaders import LoadError, LoadSettings, load, pendo
 from tests.loaders.conftest import WANTED, Load, Query
 
 AGGREGATION = "/api/v1/aggregation"
@@ -104,6 +104,16 @@ def test_one_day_that_pendo_cannot_answer_ends_the_load(load_rows: Load, control
     control.post("/faults", json=slow).raise_for_status()
     with pytest.raises(LoadError, match="five minutes"):
         load_rows("pendo")
+
+
+def test_more_visitors_than_a_page_are_read_page_by_page(
+    load_rows: Load, query: Query, control: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pendo, "OBJECTS_A_PAGE", 30)
+    rows = load_rows("pendo")["visitors"]
+    assert rows > 60
+    assert query("select count(distinct visitor_id) from pendo.visitors") == [(rows,)]
+    assert {request["status"] for request in control.get("/requests?vendor=pendo").json()} <= {200, 408}
 
 
 def test_excluded_visitors_are_marked_and_anonymous_ones_left_out(load_rows: Load, query: Query) -> None:

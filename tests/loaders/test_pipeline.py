@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 
 from loaders import LoadError, LoadSettings, Wanted, load
-from sandbox.server import Sandbox
+from sandbox.server import Sandbox, serving
 from tests.loaders.conftest import WANTED, Load, Query
 
 VENDORS = ("hubspot", "salesforce", "pendo")
@@ -35,6 +37,26 @@ def held(settings: LoadSettings) -> Iterator[int]:
         process.stdout.readline()
         yield process.pid
         process.communicate()
+
+
+def test_every_table_and_column_is_there_when_the_vendors_have_nothing(tmp_path: Path) -> None:
+    with serving(seed=1, visitors=0, as_of=date(2026, 11, 10)) as empty:
+        settings = LoadSettings(
+            warehouse=tmp_path / "warehouse.duckdb",
+            pipelines_dir=tmp_path / "pipelines",
+            journal_dir=tmp_path / "journal",
+            **{name.lower(): value for name, value in empty.settings.items()},
+        )
+        load([*VENDORS, "ledger"], settings, WANTED, lambda *_: None)
+    with duckdb.connect(settings.warehouse) as warehouse:
+        for table in ("hubspot.contacts", "salesforce.contact", "pendo.events", "pendo.poll_events", "ledger.writes"):
+            assert warehouse.execute(f"select count(*) from {table}").fetchall() == [(0,)]  # noqa: S608
+        named = "select property, before_value, written_at from ledger.writes"
+        assert warehouse.execute(named).fetchall() == []
+        assert warehouse.execute("select email, usage_minutes, archived_at from hubspot.contacts").fetchall() == []
+        assert warehouse.execute("select day, num_minutes, account_id from pendo.events").fetchall() == []
+        columns = warehouse.execute("describe salesforce.contact").fetchall()
+        assert {column[0] for column in columns} >= {"Id", "LastName", "Usage_Minutes__c", "SystemModstamp"}
 
 
 def test_progress_is_told_as_rows_arrive(settings: LoadSettings) -> None:
@@ -80,7 +102,7 @@ def test_a_vendor_that_does_not_answer_is_named_with_its_address(
 
 def test_an_address_that_is_no_api_is_named(settings: LoadSettings, sandbox: Sandbox, load_rows: Load) -> None:
     object.__setattr__(settings, "pendo_base_url", sandbox.urls["control"])
-    with pytest.raises(LoadError, match="Pendo answered 404"):
+    with pytest.raises(LoadError, match="Pendo answered 404 to GET /api/v1/token/verify"):
         load_rows("pendo")
 
 

@@ -49,8 +49,7 @@ def test_every_metric_of_every_visitor_is_true(built: Loop) -> None:
     truth: dict[str, Any] = built.ask("/truth/metrics")  # type: ignore[assignment]
     said = said_of(built, "fct_visitor_metrics", "visitor_id", "latest_nps_rating", "latest_poll_response")
     expected = {
-        visitor: true_usage(of)
-        | {name: of[name] for name in ("latest_nps_rating", "latest_poll_response")}
+        visitor: true_usage(of) | {name: of[name] for name in ("latest_nps_rating", "latest_poll_response")}
         for visitor, of in truth["visitors"].items()
     }
     assert said == expected

@@ -1,0 +1,193 @@
+"""The whole loop, as a user runs it: every step leaves what the next one counts on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from activators.errors import PlanError
+from activators.plan import Plan, read_changes
+from backhaul import steps
+from tests.conftest import CRM_SIDE, Loop, looping
+
+OBJECTS = {
+    "hubspot_contacts": ("hubspot", "contacts", "contact_id"),
+    "hubspot_companies": ("hubspot", "companies", "company_id"),
+    "salesforce_contacts": ("salesforce", "Contact", "contact_id"),
+    "salesforce_accounts": ("salesforce", "Account", "account_id"),
+}
+
+
+def record_writes(loop: Loop) -> int:
+    requests: Any = loop.ask("/requests")
+    return sum(item["path"].endswith(("/batch/update", "/composite/sobjects")) for item in requests)
+
+
+def stored(loop: Loop, name: str) -> dict[str, dict[str, Any]]:
+    vendor, kind, _ = OBJECTS[name]
+    found: Any = loop.ask(f"/records/{vendor}/{kind}")
+    return {item.get("id") or item["Id"]: item.get("properties", item) for item in found}
+
+
+def planned(plan: Plan) -> dict[tuple[str, str, str], str | None]:
+    return {
+        (item.name, record.record_id, change.property): change.after
+        for item in plan.activations
+        for record in read_changes(plan.folder / item.file)
+        for change in record.changes
+    }
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """A loop that the tests of this module take from step to step, in their order."""
+    with looping(tmp_path_factory.mktemp("loop"), seed=11, visitors=200) as running:
+        running.load()
+        running.build("--exclude-resource-type", "unit_test")
+        yield running
+
+
+def test_before_provisioning_nothing_can_be_sent_and_the_plan_says_why(loop: Loop) -> None:
+    plan = loop.plan()
+    assert plan.changes == 0
+    assert {(reason.decision, reason.reason) for item in plan.activations for reason in item.reasons} >= {
+        ("invalid", "missing_property")
+    }
+
+
+def test_provisioning_creates_what_is_missing_and_only_once(loop: Loop) -> None:
+    declared = steps.activations(loop.settings)
+    first = steps.provision(loop.settings, declared)
+    assert {item.activation: len(item.created) for item in first} == {
+        item.name: len(item.properties) for item in declared
+    }
+    assert all(not item.created for item in steps.provision(loop.settings, declared))
+
+
+def test_applying_the_plan_makes_the_crms_say_what_the_models_say(loop: Loop) -> None:
+    loop.load("hubspot", "salesforce")
+    loop.build(*CRM_SIDE)
+    plan = loop.plan()
+    assert {item.name for item in plan.activations if item.changes} == set(OBJECTS)
+    run = loop.apply(plan)
+    assert run.complete
+    assert sum(item.values for item in run.activations) == plan.changes
+    for activation in steps.activations(loop.settings):
+        columns = [item.column for item in activation.properties]
+        wanted = loop.rows(f"select {activation.key}, {', '.join(columns)} from {activation.sync_relation}")
+        records = stored(loop, activation.name)
+        for record_id, *values in wanted:
+            for item, value in zip(activation.properties, values, strict=True):
+                said = records[str(record_id)].get(item.name)
+                assert (said in {None, ""}) == (value is None), (record_id, item.name)
+                if item.type.family == "number" and value is not None:
+                    assert float(said) == float(str(value)), (record_id, item.name)
+
+
+def test_only_matched_records_were_touched(loop: Loop) -> None:
+    for activation in steps.activations(loop.settings):
+        matched = {str(row[0]) for row in loop.rows(f"select {activation.key} from {activation.sync_relation}")}
+        names = [item.name for item in activation.properties]
+        touched = {
+            record_id
+            for record_id, values in stored(loop, activation.name).items()
+            if any(values.get(name) not in {None, ""} for name in names)
+        }
+        assert touched <= matched
+
+
+def test_a_plan_is_applied_once(loop: Loop) -> None:
+    with pytest.raises(PlanError, match="was applied already"):
+        loop.apply(steps.open_plan(loop.settings, None))
+
+
+def test_the_ledger_alone_makes_the_next_plan_empty(loop: Loop) -> None:
+    """What we wrote is known before the CRM has been landed again."""
+    loop.load("ledger")
+    loop.build(*CRM_SIDE)
+    assert loop.plan().changes == 0
+
+
+def test_the_second_plan_is_empty_and_costs_no_write(loop: Loop) -> None:
+    before = record_writes(loop)
+    loop.load()
+    loop.build("--exclude-resource-type", "unit_test")
+    plan = loop.plan()
+    assert plan.changes == 0
+    assert all(item.held == item.invalid == 0 for item in plan.activations)
+    assert record_writes(loop) == before
+
+
+def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop: Loop) -> None:
+    edited = str(
+        loop.rows("select min(contact_id) from activations.sync_hubspot__contacts where active_days_last_30 > 3")[0][0]
+    )
+    loop.tell("/advance", days=1)
+    loop.tell("/edit", vendor="hubspot", object="contacts", id=edited, properties={"usage_active_days_30d": "29"})
+    loop.load()
+    loop.build("--exclude-resource-type", "unit_test")
+    before = {name: stored(loop, name) for name in OBJECTS}
+    plan = loop.plan()
+    changes = planned(plan)
+    assert 0 < len(changes) < sum(item.records for item in plan.activations) * 13
+    for (name, record_id, prop), after in changes.items():
+        now = before[name][record_id].get(prop)
+        assert str(now or "") != str(after or ""), (name, record_id, prop)
+    assert ("hubspot_contacts", edited, "usage_active_days_30d") not in changes
+    (held,) = (item for item in plan.activations if item.held)
+    assert held.name == "hubspot_contacts"
+    assert held.reasons[0].sample.record_id == edited
+
+    sent_before = len(written(loop))
+    run = loop.apply(plan)
+    assert run.complete
+    assert len(written(loop)) - sent_before == len(changes)
+    assert stored(loop, "hubspot_contacts")[edited]["usage_active_days_30d"] == "29"
+
+
+def written(loop: Loop) -> list[tuple[str, str]]:
+    """Every property that any journal says was about to be sent."""
+    lines = [
+        orjson.loads(line)
+        for path in sorted(loop.settings.journal.glob("*.jsonl"))
+        for line in path.read_bytes().splitlines()
+    ]
+    return [
+        (record["id"], change["property"])
+        for line in lines
+        if line["type"] == "intent"
+        for record in line["records"]
+        for change in record["changes"]
+    ]
+
+
+def test_after_a_merge_in_the_crm_only_the_survivor_is_written_to(loop: Loop) -> None:
+    """The survivor of a HubSpot merge has a new id; the old records are in no list any more, archived ones included."""
+    first, second = (
+        str(row[0])
+        for row in loop.rows("select contact_id from activations.sync_hubspot__contacts order by 1 desc limit 2")
+    )
+    loop.tell("/merge", vendor="hubspot", object="contacts", primary_id=first, secondary_id=second)
+    # HubSpot's search shows new records only after a while.
+    loop.tell("/advance", days=1)
+    loop.load("hubspot", "ledger")
+    loop.build(*CRM_SIDE)
+    alive = {str(row[0]) for row in loop.rows("select contact_id from activations.sync_hubspot__contacts")}
+    assert not {first, second} & alive
+
+
+def test_no_secret_is_written_down(loop: Loop) -> None:
+    secrets = [
+        loop.settings.hubspot_access_token.get_secret_value(),
+        loop.settings.salesforce_client_secret.get_secret_value(),
+        loop.settings.pendo_integration_key.get_secret_value(),
+    ]
+    assert all(secrets)
+    for path in loop.settings.state.parent.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [secret for secret in secrets if secret.encode() in content], path
+    assert not [secret for secret in secrets if secret in repr(loop.settings)]
