@@ -117,7 +117,7 @@ class Vendor:
             except LoadError as error:
                 raise type(error)(self._clean(str(error))) from None
             if wait is not False:
-                raise _AgainError(said, wait)
+                raise _AgainError(f"{said}; load again later", wait)
             raise LoadError(self._clean(said))
         try:
             at = parsedate_to_datetime(response.headers["Date"])

@@ -33,7 +33,7 @@ NEEDED = {
     "ledger": (),
 }
 DLT_SETTINGS = {
-    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL"},
+    "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "schema": {"naming": "direct"},
     # Objects are read one after the other, and the table of reads last.
     "extract": {"next_item_mode": "fifo", "workers": 1},
