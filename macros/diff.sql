@@ -17,12 +17,23 @@ own columns. The compiled query names every column; read it in target/compiled.
 {%- for column in adapter.get_columns_in_relation(landing) -%}
     {%- do landed.update({column.name.lower(): column}) -%}
 {%- endfor -%}
+{#- What a contract's data type comes down to; whatever is not listed is a number. -#}
+{%- set families = {
+    'varchar': 'string',
+    'text': 'string',
+    'string': 'string',
+    'boolean': 'boolean',
+    'date': 'date',
+    'timestamp': 'datetime',
+    'timestamptz': 'datetime',
+    'timestamp with time zone': 'datetime',
+} -%}
 {%- set sent = [] -%}
 {%- for column in model.columns.values() if column.config.meta.property -%}
     {%- do sent.append({
         'column': column.name,
         'property': column.config.meta.property,
-        'family': value_family(column.data_type) | trim,
+        'family': families.get(column.data_type.lower().split('(')[0].strip(), 'number'),
         'meta': column.config.meta,
     }) -%}
 {%- endfor -%}
@@ -66,7 +77,7 @@ compared as (
         {%- if not landing_column %}
             {%- set current = 'cast(null as varchar)' %}
         {%- elif landing_column.dtype | lower is in ['timestamp with time zone', 'timestamptz'] %}
-            {%- set current = utc_iso_text('landed.' ~ adapter.quote(landing_column.name)) | trim %}
+            {%- set current = as_text('landed.' ~ adapter.quote(landing_column.name), 'datetime') | trim %}
         {%- elif landing_column.dtype | lower == 'double' %}
             {#- As a person writes it: 12 and not 12.0. #}
             {%- set current = "regexp_replace(cast(landed." ~ adapter.quote(landing_column.name) ~ " as varchar), '[.]0$', '')" %}

@@ -1,14 +1,4 @@
-{#- Values are compared as values, never as text. A family is what a contract's data type comes down to. -#}
-
-{% macro value_family(data_type) -%}
-    {%- set name = data_type.lower().split('(')[0].strip() -%}
-    {%- if name == 'date' -%} date
-    {%- elif name.startswith('timestamp') -%} datetime
-    {%- elif name == 'boolean' -%} boolean
-    {%- elif name in ['varchar', 'text', 'string'] -%} string
-    {%- else -%} number
-    {%- endif -%}
-{%- endmacro %}
+{#- Values are compared as values, never as text. A family is string, number, boolean, date or datetime. -#}
 
 {#- A typed expression as the text that a CRM takes. -#}
 {% macro as_text(expression, family) -%}

@@ -96,7 +96,7 @@ def activation(destination: str, **changes: Any) -> Activation:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serving(seed=5, visitors=600, as_of=dt.date(2026, 3, 20)) as running:
+    with serving(seed=5, visitors=1000, as_of=dt.date(2026, 3, 20)) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""What the models say is what happened in the world, computed from its minutes by code that shares nothing with them."""
+"""What the models say is what happened in the world, by its own minutes and code that shares nothing with them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,120 @@
+"""The house rules of the dbt project, read off its manifest and its files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from activators.declarations import read_activations, read_manifest
+from activators.destinations import HOLDS
+from tests.conftest import ROOT, Loop
+
+YAML_FILES = sorted(path for folder in ("models", "seeds", "macros") for path in (ROOT / folder).rglob("*.yml"))
+
+
+@pytest.fixture(scope="module")
+def manifest(built: Loop) -> dict[str, Any]:
+    return dict(read_manifest(built.settings.manifest))
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def covering(manifest: dict[str, Any], model: dict[str, Any]) -> Iterator[str]:
+    for node in (*manifest["nodes"].values(), *manifest["unit_tests"].values()):
+        if node["resource_type"] in {"test", "unit_test"} and model["unique_id"] in node["depends_on"]["nodes"]:
+            yield node["name"]
+
+
+def test_every_model_and_seed_says_its_grain(manifest: dict[str, Any]) -> None:
+    described = [node for node in manifest["nodes"].values() if node["resource_type"] in {"model", "seed"}]
+    silent = [node["name"] for node in described if "one row per" not in " ".join(node["description"].lower().split())]
+    # A view over one table has that table's grain, which its source says.
+    assert [name for name in silent if not name.startswith("stg_")] == []
+
+
+def test_every_described_column_says_more_than_its_name(models: list[dict[str, Any]]) -> None:
+    empty = [
+        f"{model['name']}.{name}"
+        for model in models
+        for name, column in model["columns"].items()
+        if column["description"] and re.sub(r"\W", "", column["description"].lower()) == name.replace("_", "")
+    ]
+    assert empty == []
+
+
+def test_every_rule_bearing_model_is_tested(manifest: dict[str, Any], models: list[dict[str, Any]]) -> None:
+    untested = [
+        model["name"]
+        for model in models
+        # A contract with a primary key is enforced by the database; a diff is proven over real tables.
+        if not list(covering(manifest, model))
+        and not model["config"]["contract"]["enforced"]
+        and not model["name"].startswith(("stg_", "diff_"))
+    ]
+    assert untested == []
+
+
+def test_unit_tests_are_named_for_what_stays_true(manifest: dict[str, Any]) -> None:
+    for test in manifest["unit_tests"].values():
+        assert test["name"].startswith(f"{test['model']}__"), test["name"]
+        assert test["description"].endswith("."), test["name"]
+
+
+def test_every_activation_is_public_contracted_and_described(manifest: dict[str, Any]) -> None:
+    activations = read_activations(manifest)
+    assert [item.name for item in activations] == [
+        "hubspot_companies",
+        "hubspot_contacts",
+        "salesforce_accounts",
+        "salesforce_contacts",
+    ]
+    for activation in activations:
+        model = manifest["nodes"][activation.sync_id]
+        assert model["config"]["access"] == "public"
+        assert model["config"]["contract"]["enforced"]
+        assert all(item.description.endswith(".") for item in activation.properties)
+        # Salesforce cuts labels at 40 characters.
+        assert all(len(item.label) <= 40 for item in activation.properties)
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: path.stem)
+def test_yaml_holds_only_keys_that_dbt_knows(path: Path) -> None:
+    """On some warehouses dbt checks this itself, and never on DuckDB."""
+    from dbt.jsonschemas.jsonschemas import resources_schema  # noqa: PLC0415  dbt takes seconds to import
+
+    jsonschema.validate(yaml.safe_load(path.read_text()), resources_schema())
+
+
+def test_no_model_branches_and_none_reads_the_wall_clock() -> None:
+    for path in (ROOT / "models").rglob("*.sql"):
+        text = path.read_text()
+        assert "{% if" not in text, path
+        assert not re.search(r"current_(timestamp|date)|now\(\)", text), path
+
+
+def test_every_macro_is_used_twice_or_stands_between_engines() -> None:
+    texts = [
+        path.read_text() for folder in ("models", "macros", "tests/models") for path in (ROOT / folder).rglob("*.sql")
+    ]
+    for path in (ROOT / "macros").glob("*.sql"):
+        for name in re.findall(r"\{% macro (\w+)\(", path.read_text()):
+            uses = sum(len(re.findall(rf"(?<!macro ){name}\(", text)) for text in texts)
+            assert uses >= 2 or name == "generate_schema_name", name
+
+
+def test_python_and_sql_agree_which_property_types_hold_a_column(built: Loop) -> None:
+    """Provisioning asks the CRM itself, the plan asks its landing: both must refuse the same."""
+    found = built.rows("select distinct crm, type, family from plans.int_crm_properties where family is not null")
+    assert {(crm, kind) for crm, kind, _ in found} >= {("hubspot", "string"), ("salesforce", "double")}
+    for crm, kind, family in found:
+        accepting = {name for name, kinds in HOLDS[str(crm)].items() if kind in kinds}
+        assert accepting == {family}, (crm, kind)
