@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import math
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -189,10 +190,11 @@ def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), read_only=True)
     except duckdb.IOException as error:
-        holder = str(error).partition("Conflicting lock is held in ")[2].partition(".")[0]
+        holder = re.search(r"\(PID (\d+)\)", str(error))
+        if holder is None:
+            raise PlanError(f"{path}: not a warehouse that can be read ({error}); set BACKHAUL_WAREHOUSE") from None
         raise PlanError(
-            f"{path}: another process holds the warehouse{f' ({holder})' if holder else ''}; "
-            "wait for it or stop it, then try again"
+            f"{path}: another process, {holder[1]}, holds the warehouse; wait for it or stop it, then try again"
         ) from None
 
 

@@ -32,12 +32,17 @@ _DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
 
 
 def landings(landed: Sequence[Landing]) -> RenderableType:
-    """Rows landed, a line for each table that got any."""
-    table = _table("Landed", "Rows:right", "Seconds:right")
-    for item in landed:
-        if item.rows:
-            table.add_row(f"{item.vendor}.{item.table}", f"{item.rows:,}", f"{item.seconds:.1f}")
-    return table if table.row_count else Text("Nothing new.")
+    """Rows landed, a line for each vendor."""
+    table = _table("Landed", "Rows:right", "Seconds:right", "Of which")
+    for vendor in dict.fromkeys(item.vendor for item in landed):
+        tables = [item for item in landed if item.vendor == vendor and item.rows]
+        table.add_row(
+            vendor,
+            f"{sum(item.rows for item in tables):,}",
+            f"{sum(item.seconds for item in tables):.1f}",
+            ", ".join(f"{item.table} {item.rows:,}" for item in sorted(tables, key=lambda item: -item.rows)[:4]),
+        )
+    return table
 
 
 def provisioned(done: Sequence[Provisioned]) -> RenderableType:

@@ -60,7 +60,7 @@ class Loop:
         """GET from the control API."""
         return self.control.get(path).raise_for_status().json()
 
-    def tell(self, path: str, **body: object) -> None:
+    def tell(self, path: str, /, **body: object) -> None:
         """POST to the control API."""
         self.control.post(path, json=body).raise_for_status()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import groupby
 
 from starlette.responses import Response
@@ -13,14 +11,14 @@ from .call import Call, Result
 from .errors import Problem, Refused, Unreadable, refused
 from .ids import full_id
 from .records import project
+from .rows import EntityOf, Payload, RowWrite, deletes, inserts, updates, upserts
 from .schema import Entity, Row
 from .session import json_response
-from .writes import create, delete, external_id, live_row, matches, update
+from .writes import external_id
 
 MOST_ROWS = 200
 MOST_RETRIEVED = 2_000
 MOST_RUNS = 10  # of one type in a collection
-_SUCCESS: Result = {"success": True, "errors": []}
 _ROLLED_BACK: Result = {
     "success": False,
     "errors": [
@@ -37,90 +35,30 @@ _ROLLED_BACK: Result = {
 async def create_many(call: Call) -> Response:
     """Make up to 200 records."""
     body, rows = await _rows(call)
-    writer = call.writer()
-
-    def write(row: Mapping[str, object]) -> Result:
-        return {"id": create(writer, _row_entity(call, row), row), **_SUCCESS}
-
-    return _answer_rows(call, body, [partial(write, row) for row in rows])
+    return _answer_rows(call, body, inserts(call.writer(), _typed(call), rows))
 
 
 async def update_many(call: Call) -> Response:
     """Change up to 200 records."""
     body, rows = await _rows(call)
-    writer = call.writer()
-    asked_ids = [_row_id(row) for row in rows]
-    repeated = _repeated([None if asked is None else full_id(asked) or asked for asked in asked_ids])
-
-    def write(row: Mapping[str, object]) -> Result:
-        entity, asked = _row_entity(call, row), _row_id(row)
-        if asked is None:
-            raise refused("MISSING_ARGUMENT", "Id not specified in an update call", ())
-        if (full_id(asked) or asked) in repeated:
-            raise refused("DUPLICATE_VALUE", f"Duplicate id specified: {asked}", ())
-        found = live_row(call.org, entity, asked)
-        fields = {name: value for name, value in row.items() if name.lower() != "id"}
-        update(writer, entity, asked, fields)
-        return {"id": found["Id"], **_SUCCESS}
-
-    return _answer_rows(call, body, [partial(write, row) for row in rows])
+    return _answer_rows(call, body, updates(call.writer(), _typed(call), rows))
 
 
 async def upsert_many(call: Call) -> Response:
     """Change or make up to 200 records by an external id."""
     body, rows = await _rows(call)
-    writer = call.writer()
     _, entity = call.addressed()
     field = external_id(call.org, call.user_id, entity, call.path("field"))
-    keys = [_row_value(row, field.name) for row in rows]
-    if field.type == "id":
-        keys = [None if key is None else full_id(key) or key for key in keys]
-    found = matches(call.org, entity, field, [key for key in keys if key is not None])
-    fold = str if field.type == "id" or field.case_sensitive else str.lower
-    repeated = _repeated([None if key is None else fold(key) for key in keys])
-
-    def write(row: Mapping[str, object], key: str | None) -> Result:
-        if _row_entity(call, row) is not entity:
-            raise refused("INVALID_TYPE", "All records must be of the type in the address", ())
-        if key is not None and fold(key) in repeated:
-            raise refused("DUPLICATE_VALUE", f"Duplicate external id specified: {key}", (field.name,))
-        if key is None and field.type != "id":
-            raise refused("MISSING_ARGUMENT", f"{field.name} not specified", (field.name,))
-        ids = [] if key is None else found[key]
-        if len(ids) > 1:
-            raise refused(
-                "DUPLICATE_EXTERNAL_ID",
-                f"{field.name}: more than one record found for external id field: {ids}",
-                (field.name,),
-            )
-        fields = {name: value for name, value in row.items() if name.lower() != "id"}
-        if ids:
-            update(writer, entity, ids[0], fields)
-            return {"id": ids[0], **_SUCCESS, "created": False}
-        if key is not None and field.type == "id":
-            raise refused("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", ())
-        return {"id": create(writer, entity, fields), **_SUCCESS, "created": True}
-
-    calls = [partial(write, row, key) for row, key in zip(rows, keys, strict=True)]
-    return _answer_rows(call, body, calls)
+    writes = upserts(call.writer(), entity, field, _typed(call), rows)
+    return _answer_rows(call, body, writes, tell_created=True)
 
 
 async def delete_many(call: Call) -> Response:
     """Delete up to 200 records."""
     ids = [one.strip() for one in call.required("ids").split(",")]
     _check_size(ids)
-    writer = call.writer()
-
-    def write(asked: str) -> Result:
-        entity = call.org.schema.entity_of(asked)
-        if entity is None or full_id(asked) is None:
-            raise refused("MALFORMED_ID", f"malformed id {asked}", ())
-        found = live_row(call.org, entity, asked)
-        delete(writer, entity, asked)
-        return {"id": found["Id"], **_SUCCESS}
-
     all_or_none = call.request.query_params.get("allOrNone", "false").lower() == "true"
-    return _answer_rows(call, {"allOrNone": all_or_none}, [partial(write, one) for one in ids])
+    return _answer_rows(call, {"allOrNone": all_or_none}, deletes(call.writer(), ids))
 
 
 async def retrieve_many(call: Call) -> Response:
@@ -147,7 +85,7 @@ async def retrieve_many(call: Call) -> Response:
     return json_response(records)
 
 
-async def _rows(call: Call) -> tuple[Mapping[str, object], list[Row]]:
+async def _rows(call: Call) -> tuple[Payload, list[Row]]:
     """Read the body of a collection call.request."""
     body = await call.body()
     rows = body.get("records")
@@ -164,27 +102,36 @@ async def _rows(call: Call) -> tuple[Mapping[str, object], list[Row]]:
     return body, rows
 
 
-def _row_entity(call: Call, row: Mapping[str, object]) -> Entity:
-    name = _row_type(row)
-    entity = call.view().entity(name)
-    if entity is None:
-        raise refused("INVALID_TYPE", f"sObject type '{name}' is not supported.", ())
-    return entity
+def _typed(call: Call) -> EntityOf:
+    """Make a finder of the object that a row says it is of."""
+    view = call.view()
+
+    def entity_of(row: Payload) -> Entity:
+        name = _row_type(row)
+        entity = view.entity(name)
+        if entity is None:
+            raise refused("INVALID_TYPE", f"sObject type '{name}' is not supported.", ())
+        return entity
+
+    return entity_of
 
 
-def _answer_rows(call: Call, body: Mapping[str, object], writes: Sequence[Callable[[], Result]]) -> Response:
+def _answer_rows(call: Call, body: Payload, writes: Sequence[RowWrite], *, tell_created: bool = False) -> Response:
     """Write rows in order and answer for each; with allOrNone, all or none are kept."""
     results: list[Result] = []
     failed: list[int] = []
     with call.org.transaction() as roll_back:
         for write in writes:
             try:
-                results.append(write())
+                record_id, created = write()
             except Unreadable:
                 raise
             except Refused as refusal:
                 failed.append(len(results))
                 results.append(_failure(refusal))
+            else:
+                told = {"created": created} if tell_created else {}
+                results.append({"id": record_id, "success": True, "errors": [], **told})
         if failed and body.get("allOrNone") is True:
             roll_back()
             results = [result if at in failed else _ROLLED_BACK for at, result in enumerate(results)]
@@ -209,21 +156,6 @@ def _check_size(rows: Sequence[object]) -> None:
         )
 
 
-def _row_type(row: Mapping[str, object]) -> str:
+def _row_type(row: Payload) -> str:
     attributes = row.get("attributes")
     return str(attributes.get("type", "")) if isinstance(attributes, dict) else ""
-
-
-def _row_value(row: Mapping[str, object], name: str) -> str | None:
-    value = next((value for key, value in row.items() if key.lower() == name.lower()), None)
-    return None if value is None or value == "" else str(value)
-
-
-def _row_id(row: Mapping[str, object]) -> str | None:
-    return _row_value(row, "Id")
-
-
-def _repeated(keys: Sequence[str | None]) -> frozenset[str]:
-    """Give the keys that occur more than once."""
-    counts = Counter(key for key in keys if key is not None)
-    return frozenset(key for key, count in counts.items() if count > 1)

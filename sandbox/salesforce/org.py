@@ -38,7 +38,7 @@ class Org:
         self.schema = Schema(OBJECTS)
         self.changed = clock.now()  # when the schema or a permission last changed
         self._rows: dict[str, dict[str, Row]] = {one.name: {} for one in self.schema.entities()}
-        self._unique: dict[tuple[str, str], dict[str, str]] = {}
+        self._holders: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self._grants: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._undo: list[tuple[Entity, str, Row | None]] | None = None
         self._locks: dict[str, int] = {}
@@ -114,13 +114,10 @@ class Org:
     def _replace(self, entity: Entity, record_id: str, old: Row | None, new: Row | None) -> None:
         if self._undo is not None:
             self._undo.append((entity, record_id, old))
-        for field in self.schema.fields(entity).values():
-            if field.unique:
-                index = self._unique.setdefault((entity.name, field.name), {})
-                if old is not None and (key := _unique_key(field, old)) is not None:
-                    index.pop(key, None)
-                if new is not None and (key := _unique_key(field, new)) is not None:
-                    index[key] = record_id
+        for field in self.schema.indexed(entity):
+            before, after = (None if row is None else _index_key(field, row) for row in (old, new))
+            if before != after:
+                self._move(entity, field, record_id, before, after)
         if new is None:
             self._rows[entity.name].pop(record_id, None)
         else:
@@ -133,11 +130,25 @@ class Org:
         """Move the time of the last change on; always by a second, since HTTP dates count those."""
         self.changed = max(self.clock.now(), self.changed + timedelta(seconds=1))
 
-    def holder(self, entity: Entity, field: Field, value: object) -> str | None:
-        """Find the live record that already has a unique value."""
-        key = _unique_key(field, {field.name: value})
-        index = self._unique.get((entity.name, field.name), {})
-        return None if key is None else index.get(key)
+    def _move(self, entity: Entity, field: Field, record_id: str, before: str | None, after: str | None) -> None:
+        """Take a record from one place of an index to another."""
+        index = self._holders.setdefault((entity.name, field.name), {})
+        if before is not None:
+            others = tuple(one for one in index[before] if one != record_id)
+            if others:
+                index[before] = others
+            else:
+                del index[before]
+        if after is not None:
+            index[after] = (*index.get(after, ()), record_id)
+
+    def holders(self, entity: Entity, field: Field, value: object) -> tuple[str, ...]:
+        """Find the live records with a value of a field that records are looked up by."""
+        if field.type == "id":
+            row = self.row(entity, str(value))
+            return () if row is None or row.get("IsDeleted") else (str(value),)
+        key = _index_key(field, {field.name: value})
+        return () if key is None else self._holders.get((entity.name, field.name), {}).get(key, ())
 
     def lock(self, record_id: str, writes: int) -> None:
         """Let the next writes of a record find it locked by somebody else."""
@@ -192,7 +203,7 @@ class Org:
             for row in list(self.rows(permissions)):
                 if row["Field"] == f"{entity.name}.{field.name}":
                     self.remove(permissions, str(row["Id"]))
-        self._unique.pop((entity.name, field.name), None)
+        self._holders.pop((entity.name, field.name), None)
         self._touch()
 
     # permissions
@@ -304,7 +315,8 @@ def _user(first: str, last: str, email: str) -> Row:
     }
 
 
-def _unique_key(field: Field, row: Row) -> str | None:
+def _index_key(field: Field, row: Row) -> str | None:
+    """Give the form in which a live record's value is looked up, None if it has none."""
     value = row.get(field.name)
     if value is None or row.get("IsDeleted"):
         return None

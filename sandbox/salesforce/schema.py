@@ -51,6 +51,11 @@ class Field:
         return self.name.endswith("__c")
 
     @property
+    def indexed(self) -> bool:
+        """Whether records are looked up by it."""
+        return (self.unique or self.id_lookup) and self.type != "id"
+
+    @property
     def long_text(self) -> bool:
         """Whether it is text too long to filter by."""
         return self.type == "textarea" and self.length > LONG_TEXT
@@ -97,6 +102,14 @@ class Schema:
         self._fields = {
             entity.name: {one.name.lower(): one for one in entity.fields} for entity in self._entities.values()
         }
+        self._indexed = {name: self._find_indexed(name) for name in self._fields}
+
+    def _find_indexed(self, name: str) -> tuple[Field, ...]:
+        return tuple(field for field in self._fields[name].values() if field.indexed)
+
+    def indexed(self, entity: Entity) -> tuple[Field, ...]:
+        """Give the fields that records are looked up by, their id aside."""
+        return self._indexed[entity.name]
 
     def entities(self) -> list[Entity]:
         """Give every object in alphabetical order."""
@@ -121,10 +134,12 @@ class Schema:
     def add_field(self, entity: Entity, new: Field) -> None:
         """Put a field at the end of an object."""
         self._fields[entity.name][new.name.lower()] = new
+        self._indexed[entity.name] = self._find_indexed(entity.name)
 
     def remove_field(self, entity: Entity, name: str) -> None:
         """Take a field away."""
         del self._fields[entity.name][name.lower()]
+        self._indexed[entity.name] = self._find_indexed(entity.name)
 
     def parents(self, entity: Entity) -> list[tuple[Entity, Field]]:
         """Give the (child object, field) pairs that point at an object."""

@@ -103,13 +103,7 @@ def external_id(org: Org, user_id: str | None, entity: Entity, name: str) -> Fie
 
 def matches(org: Org, entity: Entity, field: Field, values: Iterable[str]) -> dict[str, list[str]]:
     """Find the live records with each of these external ids, compared without case."""
-    fold = str if field.case_sensitive or field.type == "id" else str.lower
-    found: dict[str, list[str]] = {fold(value): [] for value in values}
-    for row in org.rows(entity):
-        value = row.get(field.name)
-        if value is not None and not row.get("IsDeleted") and fold(str(value)) in found:
-            found[fold(str(value))].append(str(row["Id"]))
-    return {value: found[fold(value)] for value in values}
+    return {value: list(org.holders(entity, field, value)) for value in values}
 
 
 def _read(writer: Writer, entity: Entity, payload: Mapping[str, object], *, creating: bool) -> Row:
@@ -189,8 +183,8 @@ def _save(writer: Writer, entity: Entity, row: Row, written: Row) -> None:
         field = org.schema.field(entity, name)
         if field is None or not field.unique:
             continue
-        holder = org.holder(entity, field, value)
-        if holder is not None and holder != row["Id"]:
+        holder = next((one for one in org.holders(entity, field, value) if one != row["Id"]), None)
+        if holder is not None:
             raise refused(
                 "DUPLICATE_VALUE",
                 f"duplicate value found: {name} duplicates value on record with id: {holder[:15]}",

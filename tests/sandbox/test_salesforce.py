@@ -4,185 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.clock import Clock
-from sandbox.records import SeedRecord
-from sandbox.salesforce import SalesforceStore, salesforce_app
 from sandbox.salesforce.ids import full_id, make_id
-
-DATA = "/services/data/v66.0"
-CREATED = datetime(2025, 3, 1, 12, tzinfo=UTC)
-UPDATED = datetime(2026, 1, 5, 8, 30, 15, 999_000, tzinfo=UTC)
-ACME, GLOBEX = make_id("001", 1), make_id("001", 2)
-ANA, BEN, OLD = make_id("003", 1), make_id("003", 2), make_id("003", 3)
-SELLER, LEFT = make_id("005", 1), make_id("005", 2)
+from tests.sandbox.conftest import ACME, ANA, BEN, DATA, GLOBEX, LEFT, OLD, SELLER, Salesforce, log_in
 
 NOT_WRITABLE = (
     "Unable to create/update fields: Name. Please check the security settings of this field and "
     "verify that it is read/write for your profile or permission set."
 )
-
-SEEDS = (
-    SeedRecord(
-        "User", SELLER, {"Username": "sel@x.example", "LastName": "Seller", "Email": "sel@x.example"}, CREATED, UPDATED
-    ),
-    SeedRecord(
-        "User",
-        LEFT,
-        {"Username": "left@x.example", "LastName": "Left", "Email": "left@x.example", "IsActive": False},
-        CREATED,
-        UPDATED,
-    ),
-    SeedRecord(
-        "Account", ACME, {"Name": "Acme", "Product_Account_Id__c": "acme-0001", "OwnerId": SELLER}, CREATED, UPDATED
-    ),
-    SeedRecord("Account", GLOBEX, {"Name": "Globex", "Website": "globex.example"}, CREATED, UPDATED),
-    SeedRecord(
-        "Contact",
-        ANA,
-        {"FirstName": "Ana", "LastName": "Ångström", "Email": "Ana@Acme.example", "AccountId": ACME, "OwnerId": SELLER},
-        CREATED,
-        UPDATED,
-    ),
-    SeedRecord("Contact", BEN, {"LastName": "O'Neil", "AccountId": ACME}, CREATED, UPDATED),
-    SeedRecord("Contact", OLD, {"LastName": "Gone"}, CREATED, UPDATED, archived=True),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """A running org, a client that is logged in, and one that is not."""
-
-    store: SalesforceStore
-    clock: Clock
-    client: httpx.Client
-    stranger: httpx.Client
-
-    def log_in_again(self) -> None:
-        """Get a fresh token."""
-        token = _log_in(self.stranger)["access_token"]
-        self.client.headers["Authorization"] = f"Bearer {token}"
-
-    def create(self, object_type: str, **values: object) -> str:
-        """Make a record that must be accepted."""
-        answer = self.client.post(f"{DATA}/sobjects/{object_type}", json=values)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-    def refusal(self, object_type: str, **values: object) -> tuple[int, dict[str, object]]:
-        """Make a record that is refused, and give the status and the first error."""
-        answer = self.client.post(f"{DATA}/sobjects/{object_type}", json=values)
-        return answer.status_code, answer.json()[0]
-
-    def read(self, object_type: str, record_id: str) -> dict[str, Any]:
-        """Read a record that must be there."""
-        answer = self.client.get(f"{DATA}/sobjects/{object_type}/{record_id}")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def query(self, text: str, *ids: str, resource: str = "query") -> dict[str, Any]:
-        """Run a query that must be accepted; each {} in it is one of the ids."""
-        answer = self.client.get(f"{DATA}/{resource}", params={"q": text.format(*ids)})
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def patch_rows(self, *rows: dict[str, object], all_or_none: bool = False) -> httpx.Response:
-        """Update several records in one call."""
-        return self.client.patch(f"{DATA}/composite/sobjects", json={"allOrNone": all_or_none, "records": rows})
-
-    def custom_field(self, full_name: str, **metadata: object) -> httpx.Response:
-        """Ask for a custom field."""
-        return self.client.post(
-            f"{DATA}/tooling/sobjects/CustomField", json={"FullName": full_name, "Metadata": metadata}
-        )
-
-    def fields(self, object_type: str) -> dict[str, dict[str, Any]]:
-        """Describe the fields that the API user sees, by name."""
-        described = self.client.get(f"{DATA}/sobjects/{object_type}/describe").json()
-        return {field["name"]: field for field in described["fields"]}
-
-    def grant(self, *fields: str, edit: bool = True) -> str:
-        """Make a permission set, give it to the API user, and let it see fields."""
-        held = self.create("PermissionSet", Name=f"Set_{len(fields)}", Label="Set")
-        user = self.client.get("/services/oauth2/userinfo").json()["user_id"]
-        self.create("PermissionSetAssignment", AssigneeId=user, PermissionSetId=held)
-        for field in fields:
-            self.create(
-                "FieldPermissions",
-                ParentId=held,
-                SobjectType=field.partition(".")[0],
-                Field=field,
-                PermissionsRead=True,
-                PermissionsEdit=edit,
-            )
-        return held
-
-
-class _Switch:
-    """An app that passes every request to the app of the test that is running."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    switch: _Switch
-    base_url: str
-    client: httpx.Client
-    stranger: httpx.Client
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[_Server]:
-    switch = _Switch()
-    listener = socket.create_server(("127.0.0.1", 0))
-    # asyncio sets this itself only on sockets that it made; without it each answer waits 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(switch, lifespan="off", log_level="warning", date_header=False, access_log=False)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=base_url) as client, httpx.Client(base_url=base_url) as stranger:
-        yield _Server(switch, base_url, client, stranger)
-    running.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def sandbox(server: _Server, request: pytest.FixtureRequest) -> Sandbox:
-    clock = Clock(date(2026, 6, 1))
-    store = SalesforceStore(SEEDS, clock, **getattr(request, "param", {}))
-    server.switch.app = salesforce_app(store, "client", "s3cret", server.base_url)
-    opened = Sandbox(store, clock, server.client, server.stranger)
-    opened.log_in_again()
-    return opened
-
-
-def _log_in(client: httpx.Client) -> dict[str, str]:
-    answer = client.post(
-        "/services/oauth2/token",
-        data={"grant_type": "client_credentials", "client_id": "client", "client_secret": "s3cret"},
-    )
-    assert answer.status_code == 200, answer.text
-    found: dict[str, str] = answer.json()
-    return found
 
 
 def _error(answer: httpx.Response) -> tuple[int, str]:
@@ -192,17 +24,17 @@ def _error(answer: httpx.Response) -> tuple[int, str]:
 # --- login and limits ------------------------------------------------------------------------
 
 
-def test_a_token_says_where_the_org_is_and_whose_it_is(sandbox: Sandbox) -> None:
-    token = _log_in(sandbox.stranger)
-    assert token["instance_url"] == str(sandbox.stranger.base_url).rstrip("/")
+def test_a_token_says_where_the_org_is_and_whose_it_is(salesforce: Salesforce) -> None:
+    token = log_in(salesforce.stranger)
+    assert token["instance_url"] == str(salesforce.stranger.base_url).rstrip("/")
     assert token["token_type"] == "Bearer"
-    identity = sandbox.client.get(token["id"]).json()
+    identity = salesforce.client.get(token["id"]).json()
     assert token["id"].endswith(f"/id/{identity['organization_id']}/{identity['user_id']}")
 
 
-def test_basic_authentication_gets_a_token_too(sandbox: Sandbox) -> None:
+def test_basic_authentication_gets_a_token_too(salesforce: Salesforce) -> None:
     basic = base64.b64encode(b"client:s3cret").decode()
-    answer = sandbox.stranger.post(
+    answer = salesforce.stranger.post(
         "/services/oauth2/token", data={"grant_type": "client_credentials"}, headers={"Authorization": f"Basic {basic}"}
     )
     assert answer.status_code == 200
@@ -217,58 +49,58 @@ def test_basic_authentication_gets_a_token_too(sandbox: Sandbox) -> None:
         ({"grant_type": "magic"}, "unsupported_grant_type"),
     ],
 )
-def test_a_wrong_login_is_refused_with_an_object(sandbox: Sandbox, form: dict[str, str], error: str) -> None:
-    answer = sandbox.stranger.post("/services/oauth2/token", data={"grant_type": "client_credentials"} | form)
+def test_a_wrong_login_is_refused_with_an_object(salesforce: Salesforce, form: dict[str, str], error: str) -> None:
+    answer = salesforce.stranger.post("/services/oauth2/token", data={"grant_type": "client_credentials"} | form)
     assert answer.status_code == 400
     assert answer.json()["error"] == error
     assert "error_description" in answer.json()
 
 
-def test_a_token_lasts_two_hours(sandbox: Sandbox) -> None:
-    sandbox.clock.advance(1)
-    answer = sandbox.client.get(f"{DATA}/limits")
+def test_a_token_lasts_two_hours(salesforce: Salesforce) -> None:
+    salesforce.clock.advance(1)
+    answer = salesforce.client.get(f"{DATA}/limits")
     assert answer.status_code == 401
     assert answer.json() == [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
 
 
-def test_the_list_of_versions_needs_no_login_and_costs_nothing(sandbox: Sandbox) -> None:
-    answer = sandbox.stranger.get("/services/data/")
+def test_the_list_of_versions_needs_no_login_and_costs_nothing(salesforce: Salesforce) -> None:
+    answer = salesforce.stranger.get("/services/data/")
     assert {"label": "Spring '26", "url": "/services/data/v66.0", "version": "66.0"} in answer.json()
     assert {"label": "Winter '27", "url": "/services/data/v68.0", "version": "68.0"} in answer.json()
     assert "Sforce-Limit-Info" not in answer.headers
 
 
-def test_every_data_call_tells_the_quota_used_and_the_clock(sandbox: Sandbox) -> None:
-    first = sandbox.client.get(f"{DATA}/limits/")
+def test_every_data_call_tells_the_quota_used_and_the_clock(salesforce: Salesforce) -> None:
+    first = salesforce.client.get(f"{DATA}/limits/")
     assert first.headers["Sforce-Limit-Info"] == "api-usage=1/100000"
     assert first.json()["DailyApiRequests"] == {"Max": 100_000, "Remaining": 99_999}
-    lost = sandbox.client.get(f"{DATA}/sobjects/Nothing/describe")
+    lost = salesforce.client.get(f"{DATA}/sobjects/Nothing/describe")
     assert lost.headers["Sforce-Limit-Info"] == "api-usage=2/100000"
     assert lost.headers["Date"].startswith("Mon, 01 Jun 2026 09:0")
     assert lost.json() == [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
 
 
-@pytest.mark.parametrize("sandbox", [{"daily_requests": 2}], indirect=True)
-def test_the_daily_quota_ends_and_comes_back_after_a_day(sandbox: Sandbox) -> None:
-    assert [sandbox.client.get(f"{DATA}/limits").status_code for _ in range(3)] == [200, 200, 403]
-    refused = sandbox.client.get(f"{DATA}/limits")
+@pytest.mark.parametrize("salesforce", [{"daily_requests": 2}], indirect=True)
+def test_the_daily_quota_ends_and_comes_back_after_a_day(salesforce: Salesforce) -> None:
+    assert [salesforce.client.get(f"{DATA}/limits").status_code for _ in range(3)] == [200, 200, 403]
+    refused = salesforce.client.get(f"{DATA}/limits")
     assert refused.json()[0]["errorCode"] == "REQUEST_LIMIT_EXCEEDED"
-    sandbox.clock.advance(1)
-    sandbox.log_in_again()
-    assert sandbox.client.get(f"{DATA}/limits").status_code == 200
+    salesforce.clock.advance(1)
+    salesforce.log_in_again()
+    assert salesforce.client.get(f"{DATA}/limits").status_code == 200
 
 
-def test_retired_versions_are_gone_and_long_addresses_are_refused(sandbox: Sandbox) -> None:
-    assert sandbox.client.get("/services/data/v30.0/limits").status_code == 410
-    assert sandbox.client.get("/services/data/v99.0/limits").status_code == 404
-    assert sandbox.client.get(f"{DATA}/query", params={"q": "x" * 17_000}).status_code == 414
+def test_retired_versions_are_gone_and_long_addresses_are_refused(salesforce: Salesforce) -> None:
+    assert salesforce.client.get("/services/data/v30.0/limits").status_code == 410
+    assert salesforce.client.get("/services/data/v99.0/limits").status_code == 404
+    assert salesforce.client.get(f"{DATA}/query", params={"q": "x" * 17_000}).status_code == 414
 
 
 # --- describe and permissions ----------------------------------------------------------------
 
 
-def test_describe_tells_types_lengths_and_flags(sandbox: Sandbox) -> None:
-    contact, account = sandbox.fields("contact"), sandbox.fields("Account")
+def test_describe_tells_types_lengths_and_flags(salesforce: Salesforce) -> None:
+    contact, account = salesforce.fields("contact"), salesforce.fields("Account")
     assert contact["Email"]["type"] == "email"
     assert contact["Email"]["length"] == 80
     assert contact["Email"]["byteLength"] == 240
@@ -280,65 +112,65 @@ def test_describe_tells_types_lengths_and_flags(sandbox: Sandbox) -> None:
     assert account["Product_Account_Id__c"]["unique"] is False
 
 
-def test_describe_answers_304_until_the_schema_changes(sandbox: Sandbox) -> None:
-    first = sandbox.client.get(f"{DATA}/sobjects/Contact/describe")
+def test_describe_answers_304_until_the_schema_changes(salesforce: Salesforce) -> None:
+    first = salesforce.client.get(f"{DATA}/sobjects/Contact/describe")
     since = {"If-Modified-Since": first.headers["Last-Modified"]}
     address = f"{DATA}/sobjects/Contact/describe"
-    assert sandbox.client.get(address, headers=since).status_code == 304
-    sandbox.clock.advance(1)
-    sandbox.log_in_again()
-    sandbox.custom_field("Contact.New__c", label="New", type="Date")
-    assert sandbox.client.get(address, headers=since).status_code == 200
+    assert salesforce.client.get(address, headers=since).status_code == 304
+    salesforce.clock.advance(1)
+    salesforce.log_in_again()
+    salesforce.custom_field("Contact.New__c", label="New", type="Date")
+    assert salesforce.client.get(address, headers=since).status_code == 200
 
 
-def test_global_describe_lists_objects_but_not_tooling_ones(sandbox: Sandbox) -> None:
-    body = sandbox.client.get(f"{DATA}/sobjects").json()
+def test_global_describe_lists_objects_but_not_tooling_ones(salesforce: Salesforce) -> None:
+    body = salesforce.client.get(f"{DATA}/sobjects").json()
     names = [one["name"] for one in body["sobjects"]]
     assert body["maxBatchSize"] == 200
     assert "Contact" in names
     assert "CustomField" not in names
-    assert sandbox.client.get(f"{DATA}/sobjects/CustomField/describe").status_code == 404
+    assert salesforce.client.get(f"{DATA}/sobjects/CustomField/describe").status_code == 404
 
 
-def test_a_custom_field_stays_hidden_until_a_permission_set_shows_it(sandbox: Sandbox) -> None:
-    made = sandbox.custom_field("Contact.Usage_Days__c", label="Usage days", type="Number", precision=5, scale=0)
+def test_a_custom_field_stays_hidden_until_a_permission_set_shows_it(salesforce: Salesforce) -> None:
+    made = salesforce.custom_field("Contact.Usage_Days__c", label="Usage days", type="Number", precision=5, scale=0)
     assert made.status_code == 201
     assert made.json()["success"] is True
-    assert "Usage_Days__c" not in sandbox.fields("Contact")
-    blind = sandbox.client.get(f"{DATA}/query", params={"q": "SELECT Usage_Days__c FROM Contact"})
+    assert "Usage_Days__c" not in salesforce.fields("Contact")
+    blind = salesforce.client.get(f"{DATA}/query", params={"q": "SELECT Usage_Days__c FROM Contact"})
     assert _error(blind) == (400, "INVALID_FIELD")
-    status, error = sandbox.refusal("Contact", LastName="A", Usage_Days__c=1)
+    status, error = salesforce.refusal("Contact", LastName="A", Usage_Days__c=1)
     assert (status, error["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
 
-    sandbox.grant("Contact.Usage_Days__c")
-    field = sandbox.fields("Contact")["Usage_Days__c"]
+    salesforce.grant("Contact.Usage_Days__c")
+    field = salesforce.fields("Contact")["Usage_Days__c"]
     assert (field["type"], field["precision"], field["scale"]) == ("double", 5, 0)
     assert field["updateable"] is True
-    made_id = sandbox.create("Contact", LastName="A", Usage_Days__c=12)
-    assert sandbox.read("Contact", made_id)["Usage_Days__c"] == 12.0
+    made_id = salesforce.create("Contact", LastName="A", Usage_Days__c=12)
+    assert salesforce.read("Contact", made_id)["Usage_Days__c"] == 12.0
 
 
-def test_a_field_that_may_only_be_read_refuses_writes(sandbox: Sandbox) -> None:
-    sandbox.grant("Contact.DoNotCall", edit=False)
-    assert sandbox.fields("Contact")["DoNotCall"]["updateable"] is False
-    status, error = sandbox.refusal("Contact", LastName="A", DoNotCall=True)
+def test_a_field_that_may_only_be_read_refuses_writes(salesforce: Salesforce) -> None:
+    salesforce.grant("Contact.DoNotCall", edit=False)
+    assert salesforce.fields("Contact")["DoNotCall"]["updateable"] is False
+    status, error = salesforce.refusal("Contact", LastName="A", DoNotCall=True)
     assert (status, error["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
     assert error["fields"] == ["DoNotCall"]
 
 
-def test_taking_the_permission_set_away_hides_the_field_again(sandbox: Sandbox) -> None:
-    held = sandbox.grant("Contact.DoNotCall")
-    assert "DoNotCall" in sandbox.fields("Contact")
-    gone = sandbox.client.delete(f"{DATA}/sobjects/PermissionSet/{held}")
+def test_taking_the_permission_set_away_hides_the_field_again(salesforce: Salesforce) -> None:
+    held = salesforce.grant("Contact.DoNotCall")
+    assert "DoNotCall" in salesforce.fields("Contact")
+    gone = salesforce.client.delete(f"{DATA}/sobjects/PermissionSet/{held}")
     assert gone.status_code == 204
-    assert "DoNotCall" not in sandbox.fields("Contact")
-    assert sandbox.query("SELECT Id FROM FieldPermissions")["totalSize"] == 0
+    assert "DoNotCall" not in salesforce.fields("Contact")
+    assert salesforce.query("SELECT Id FROM FieldPermissions")["totalSize"] == 0
 
 
-def test_permissions_are_found_with_soql(sandbox: Sandbox) -> None:
-    sandbox.grant("Contact.DoNotCall")
-    user = sandbox.client.get("/services/oauth2/userinfo").json()["user_id"]
-    found = sandbox.query(
+def test_permissions_are_found_with_soql(salesforce: Salesforce) -> None:
+    salesforce.grant("Contact.DoNotCall")
+    user = salesforce.client.get("/services/oauth2/userinfo").json()["user_id"]
+    found = salesforce.query(
         "SELECT Field, PermissionsEdit, Parent.Name FROM FieldPermissions WHERE SobjectType = "
         "'Contact' AND ParentId IN (SELECT PermissionSetId FROM PermissionSetAssignment WHERE "
         "AssigneeId = '{}')",
@@ -373,27 +205,27 @@ def test_permissions_are_found_with_soql(sandbox: Sandbox) -> None:
     ],
 )
 def test_permission_objects_have_rules(
-    sandbox: Sandbox, object_type: str, values: dict[str, object], code: str
+    salesforce: Salesforce, object_type: str, values: dict[str, object], code: str
 ) -> None:
     if object_type == "FieldPermissions":
-        values = {**values, "ParentId": sandbox.create("PermissionSet", Name="P", Label="P")}
-    assert sandbox.refusal(object_type, **values)[1]["errorCode"] == code
+        values = {**values, "ParentId": salesforce.create("PermissionSet", Name="P", Label="P")}
+    assert salesforce.refusal(object_type, **values)[1]["errorCode"] == code
 
 
-def test_nothing_is_granted_twice(sandbox: Sandbox) -> None:
-    held = sandbox.grant("Contact.DoNotCall")
-    user = sandbox.client.get("/services/oauth2/userinfo").json()["user_id"]
-    status, error = sandbox.refusal("PermissionSetAssignment", AssigneeId=user, PermissionSetId=held)
+def test_nothing_is_granted_twice(salesforce: Salesforce) -> None:
+    held = salesforce.grant("Contact.DoNotCall")
+    user = salesforce.client.get("/services/oauth2/userinfo").json()["user_id"]
+    status, error = salesforce.refusal("PermissionSetAssignment", AssigneeId=user, PermissionSetId=held)
     assert (status, error["errorCode"]) == (400, "DUPLICATE_VALUE")
     assert error["message"] == (
         f"Duplicate PermissionSetAssignment.  Assignee: {user[:15]}; Permission Set: {held[:15]}"
     )
     assert error["fields"] == ["AssigneeId", "PermissionSetId"]
     permission = {"ParentId": held, "SobjectType": "Contact", "Field": "Contact.DoNotCall"}
-    assert sandbox.refusal("FieldPermissions", **permission, PermissionsRead=True)[1]["errorCode"] == (
+    assert salesforce.refusal("FieldPermissions", **permission, PermissionsRead=True)[1]["errorCode"] == (
         "DUPLICATE_VALUE"
     )
-    assert sandbox.refusal("PermissionSet", Name="Set_1", Label="x")[1]["errorCode"] == ("DUPLICATE_VALUE")
+    assert salesforce.refusal("PermissionSet", Name="Set_1", Label="x")[1]["errorCode"] == ("DUPLICATE_VALUE")
 
 
 @pytest.mark.parametrize(
@@ -414,32 +246,32 @@ def test_nothing_is_granted_twice(sandbox: Sandbox) -> None:
     ],
 )
 def test_a_custom_field_must_be_well_defined(
-    sandbox: Sandbox, full_name: str, metadata: dict[str, object], code: str
+    salesforce: Salesforce, full_name: str, metadata: dict[str, object], code: str
 ) -> None:
-    assert _error(sandbox.custom_field(full_name, **metadata)) == (400, code)
+    assert _error(salesforce.custom_field(full_name, **metadata)) == (400, code)
 
 
-def test_custom_fields_are_found_and_deleted_through_tooling(sandbox: Sandbox) -> None:
-    made = sandbox.custom_field("Contact.Flag__c", label="Flag", type="Checkbox", defaultValue=False)
+def test_custom_fields_are_found_and_deleted_through_tooling(salesforce: Salesforce) -> None:
+    made = salesforce.custom_field("Contact.Flag__c", label="Flag", type="Checkbox", defaultValue=False)
     field_id = made.json()["id"]
-    sandbox.custom_field("Contact.Other__c", label="Other", type="Date")
+    salesforce.custom_field("Contact.Other__c", label="Other", type="Date")
     text = "SELECT Id, FullName FROM CustomField WHERE TableEnumOrId = 'Contact'"
-    several = sandbox.client.get(f"{DATA}/tooling/query", params={"q": text})
+    several = salesforce.client.get(f"{DATA}/tooling/query", params={"q": text})
     assert _error(several) == (400, "MALFORMED_QUERY")
-    one = sandbox.client.get(f"{DATA}/tooling/query", params={"q": f"{text} AND DeveloperName = 'Flag'"}).json()
+    one = salesforce.client.get(f"{DATA}/tooling/query", params={"q": f"{text} AND DeveloperName = 'Flag'"}).json()
     assert (one["size"], one["records"][0]["FullName"]) == (1, "Contact.Flag__c")
 
-    sandbox.grant("Contact.Flag__c")
-    assert sandbox.read("Contact", ANA)["Flag__c"] is False
-    assert sandbox.client.delete(f"{DATA}/tooling/sobjects/CustomField/{field_id}").status_code == 204
-    assert "Flag__c" not in sandbox.read("Contact", ANA)
+    salesforce.grant("Contact.Flag__c")
+    assert salesforce.read("Contact", ANA)["Flag__c"] is False
+    assert salesforce.client.delete(f"{DATA}/tooling/sobjects/CustomField/{field_id}").status_code == 204
+    assert "Flag__c" not in salesforce.read("Contact", ANA)
 
 
 # --- queries over HTTP -----------------------------------------------------------------------
 
 
-def test_a_query_answers_with_attributes_and_vendor_times(sandbox: Sandbox) -> None:
-    found = sandbox.query("select id, systemmodstamp, Owner.Email from Contact where Id = '{}'", ANA[:15])
+def test_a_query_answers_with_attributes_and_vendor_times(salesforce: Salesforce) -> None:
+    found = salesforce.query("select id, systemmodstamp, Owner.Email from Contact where Id = '{}'", ANA[:15])
     assert found == {
         "totalSize": 1,
         "done": True,
@@ -457,16 +289,16 @@ def test_a_query_answers_with_attributes_and_vendor_times(sandbox: Sandbox) -> N
     }
 
 
-def test_deleted_rows_come_only_with_query_all(sandbox: Sandbox) -> None:
-    assert sandbox.query("SELECT COUNT() FROM Contact") == {"totalSize": 2, "done": True, "records": []}
-    assert sandbox.query("SELECT COUNT() FROM Contact", resource="queryAll")["totalSize"] == 3
+def test_deleted_rows_come_only_with_query_all(salesforce: Salesforce) -> None:
+    assert salesforce.query("SELECT COUNT() FROM Contact") == {"totalSize": 2, "done": True, "records": []}
+    assert salesforce.query("SELECT COUNT() FROM Contact", resource="queryAll")["totalSize"] == 3
 
 
-def test_pages_follow_a_locator_and_show_the_rows_of_the_first_moment(sandbox: Sandbox) -> None:
+def test_pages_follow_a_locator_and_show_the_rows_of_the_first_moment(salesforce: Salesforce) -> None:
     rows = [{"attributes": {"type": "Account"}, "Name": f"N{n:03}"} for n in range(200)]
     for _ in range(2):
-        sandbox.client.post(f"{DATA}/composite/sobjects", json={"records": rows})
-    first = sandbox.client.get(
+        salesforce.client.post(f"{DATA}/composite/sobjects", json={"records": rows})
+    first = salesforce.client.get(
         f"{DATA}/query/",
         params={"q": "SELECT Id, Name FROM Account ORDER BY Name, Id"},
         headers={"Sforce-Query-Options": "batchSize=200"},
@@ -474,46 +306,46 @@ def test_pages_follow_a_locator_and_show_the_rows_of_the_first_moment(sandbox: S
     assert (first["totalSize"], first["done"], len(first["records"])) == (402, False, 200)
     assert first["nextRecordsUrl"].startswith(f"{DATA}/query/0r8")
     assert first["nextRecordsUrl"].endswith("-200")
-    sandbox.create("Account", Name="A late one")
+    salesforce.create("Account", Name="A late one")
     seen = [row["Id"] for row in first["records"]]
     address = first["nextRecordsUrl"]
     while address:
-        page = sandbox.client.get(address).json()
+        page = salesforce.client.get(address).json()
         seen += [row["Id"] for row in page["records"]]
         address = page.get("nextRecordsUrl")
     assert page["done"] is True
     assert len(set(seen)) == len(seen) == 402
-    assert _error(sandbox.client.get(f"{DATA}/query/0r8000000000000AAA-200")) == (400, "INVALID_QUERY_LOCATOR")
+    assert _error(salesforce.client.get(f"{DATA}/query/0r8000000000000AAA-200")) == (400, "INVALID_QUERY_LOCATOR")
 
 
 # --- one record ------------------------------------------------------------------------------
 
 
-def test_a_record_is_made_read_changed_and_deleted(sandbox: Sandbox) -> None:
-    made = sandbox.client.post(f"{DATA}/sobjects/contact/", json={"lastname": " Núñez ", "Title": ""})
+def test_a_record_is_made_read_changed_and_deleted(salesforce: Salesforce) -> None:
+    made = salesforce.client.post(f"{DATA}/sobjects/contact/", json={"lastname": " Núñez ", "Title": ""})
     assert made.status_code == 201
     contact = made.json()["id"]
     assert made.json() == {"id": contact, "success": True, "errors": []}
     assert full_id(contact) == contact
-    record = sandbox.read("Contact", contact[:15])
+    record = salesforce.read("Contact", contact[:15])
     assert (record["Name"], record["Title"], record["MailingAddress"]) == ("Núñez", None, None)
     address = f"{DATA}/sobjects/Contact/{contact}"
-    changed = sandbox.client.patch(address, json={"FirstName": "Íñigo", "MailingCity": "Jaén"})
+    changed = salesforce.client.patch(address, json={"FirstName": "Íñigo", "MailingCity": "Jaén"})
     assert (changed.status_code, changed.content) == (204, b"")
-    record = sandbox.read("Contact", contact)
+    record = salesforce.read("Contact", contact)
     assert record["Name"] == "Íñigo Núñez"
     assert record["MailingAddress"]["city"] == "Jaén"
-    assert sandbox.client.get(address, params={"fields": "Id,firstname"}).json() == {
+    assert salesforce.client.get(address, params={"fields": "Id,firstname"}).json() == {
         "attributes": {"type": "Contact", "url": address},
         "Id": contact,
         "FirstName": "Íñigo",
     }
-    assert sandbox.client.delete(address).status_code == 204
-    assert _error(sandbox.client.get(address)) == (404, "NOT_FOUND")
-    assert sandbox.client.delete(address).json() == [
+    assert salesforce.client.delete(address).status_code == 204
+    assert _error(salesforce.client.get(address)) == (404, "NOT_FOUND")
+    assert salesforce.client.delete(address).json() == [
         {"message": "entity is deleted", "errorCode": "ENTITY_IS_DELETED", "fields": []}
     ]
-    assert _error(sandbox.client.get(f"{DATA}/sobjects/Contact/nonsense")) == (400, "MALFORMED_ID")
+    assert _error(salesforce.client.get(f"{DATA}/sobjects/Contact/nonsense")) == (400, "MALFORMED_ID")
 
 
 @pytest.mark.parametrize(
@@ -561,9 +393,9 @@ def test_a_record_is_made_read_changed_and_deleted(sandbox: Sandbox) -> None:
     ],
 )
 def test_a_bad_contact_is_refused_in_the_vendors_words(
-    sandbox: Sandbox, values: dict[str, object], code: str, message: str, fields: list[str] | None
+    salesforce: Salesforce, values: dict[str, object], code: str, message: str, fields: list[str] | None
 ) -> None:
-    status, error = sandbox.refusal("Contact", **values)
+    status, error = salesforce.refusal("Contact", **values)
     expected: dict[str, object] = {"message": message, "errorCode": code}
     assert (status, error) == (400, expected if fields is None else {**expected, "fields": fields})
 
@@ -581,137 +413,137 @@ def test_a_bad_contact_is_refused_in_the_vendors_words(
         {"LeadSource": ["Web"]},
     ],
 )
-def test_a_value_of_another_json_type_is_a_parser_error(sandbox: Sandbox, values: dict[str, object]) -> None:
-    sandbox.grant("Contact.HasOptedOutOfEmail")
-    status, error = sandbox.refusal("Contact", LastName="x", **values)
+def test_a_value_of_another_json_type_is_a_parser_error(salesforce: Salesforce, values: dict[str, object]) -> None:
+    salesforce.grant("Contact.HasOptedOutOfEmail")
+    status, error = salesforce.refusal("Contact", LastName="x", **values)
     assert (status, error["errorCode"]) == (400, "JSON_PARSER_ERROR")
     assert "Cannot deserialize instance of" in str(error["message"])
 
 
-def test_a_body_that_is_no_json_object_is_a_parser_error(sandbox: Sandbox) -> None:
+def test_a_body_that_is_no_json_object_is_a_parser_error(salesforce: Salesforce) -> None:
     for content in ("{", "[]", ""):
-        answer = sandbox.client.post(f"{DATA}/sobjects/Contact", content=content)
+        answer = salesforce.client.post(f"{DATA}/sobjects/Contact", content=content)
         assert _error(answer) == (400, "JSON_PARSER_ERROR")
 
 
-def test_numbers_are_rounded_to_their_scale_and_kept_in_range(sandbox: Sandbox) -> None:
-    sandbox.custom_field("Account.Share__c", label="Share", type="Percent", precision=5, scale=2)
-    sandbox.grant("Account.Share__c")
+def test_numbers_are_rounded_to_their_scale_and_kept_in_range(salesforce: Salesforce) -> None:
+    salesforce.custom_field("Account.Share__c", label="Share", type="Percent", precision=5, scale=2)
+    salesforce.grant("Account.Share__c")
     for sent, stored in ((12.345, 12.35), ("50", 50.0), (-0.001, 0.0), (999.99, 999.99)):
-        made = sandbox.create("Account", Name="x", Share__c=sent)
-        assert sandbox.read("Account", made)["Share__c"] == stored
+        made = salesforce.create("Account", Name="x", Share__c=sent)
+        assert salesforce.read("Account", made)["Share__c"] == stored
     for sent in (1000, 999.996, 1e30):
-        status, error = sandbox.refusal("Account", Name="x", Share__c=sent)
+        status, error = salesforce.refusal("Account", Name="x", Share__c=sent)
         assert (status, error["errorCode"]) == (400, "NUMBER_OUTSIDE_VALID_RANGE")
         assert str(error["message"]).startswith("Share: value outside of valid range on numeric")
-    assert sandbox.refusal("Account", Name="x", NumberOfEmployees=10**8)[1]["errorCode"] == (
+    assert salesforce.refusal("Account", Name="x", NumberOfEmployees=10**8)[1]["errorCode"] == (
         "NUMBER_OUTSIDE_VALID_RANGE"
     )
-    assert sandbox.refusal("Account", Name="x", NumberOfEmployees=1.5)[1]["errorCode"] == ("JSON_PARSER_ERROR")
+    assert salesforce.refusal("Account", Name="x", NumberOfEmployees=1.5)[1]["errorCode"] == ("JSON_PARSER_ERROR")
 
 
-def test_times_are_kept_in_utc_to_the_second(sandbox: Sandbox) -> None:
-    made = sandbox.create("Contact", LastName="x", EmailBouncedDate="2026-03-29T01:30:59.987+02:00")
-    assert sandbox.read("Contact", made)["EmailBouncedDate"] == "2026-03-28T23:30:59.000+0000"
+def test_times_are_kept_in_utc_to_the_second(salesforce: Salesforce) -> None:
+    made = salesforce.create("Contact", LastName="x", EmailBouncedDate="2026-03-29T01:30:59.987+02:00")
+    assert salesforce.read("Contact", made)["EmailBouncedDate"] == "2026-03-28T23:30:59.000+0000"
 
 
-def test_length_counts_a_character_beyond_the_basic_plane_as_two(sandbox: Sandbox) -> None:
-    sandbox.create("Contact", LastName="x", FirstName="é" * 40)
-    assert sandbox.refusal("Contact", LastName="x", FirstName="🎉" * 21)[1]["errorCode"] == ("STRING_TOO_LONG")
+def test_length_counts_a_character_beyond_the_basic_plane_as_two(salesforce: Salesforce) -> None:
+    salesforce.create("Contact", LastName="x", FirstName="é" * 40)
+    assert salesforce.refusal("Contact", LastName="x", FirstName="🎉" * 21)[1]["errorCode"] == ("STRING_TOO_LONG")
 
 
-def test_picklists_accept_unknown_values_only_where_they_are_not_restricted(sandbox: Sandbox) -> None:
+def test_picklists_accept_unknown_values_only_where_they_are_not_restricted(salesforce: Salesforce) -> None:
     values = {"valueSetDefinition": {"value": [{"valueName": "b"}, {"valueName": "a"}]}}
-    sandbox.custom_field(
+    salesforce.custom_field(
         "Contact.Many__c",
         label="Many",
         type="MultiselectPicklist",
         visibleLines=4,
         valueSet={**values, "restricted": True},
     )
-    sandbox.grant("Contact.Many__c")
-    made = sandbox.create("Contact", LastName="x", LeadSource="Own list", Many__c="a;b")
-    record = sandbox.read("Contact", made)
+    salesforce.grant("Contact.Many__c")
+    made = salesforce.create("Contact", LastName="x", LeadSource="Own list", Many__c="a;b")
+    record = salesforce.read("Contact", made)
     assert (record["LeadSource"], record["Many__c"]) == ("Own list", "b;a")
-    assert sandbox.refusal("Contact", LastName="x", Many__c="a;c")[1]["errorCode"] == (
+    assert salesforce.refusal("Contact", LastName="x", Many__c="a;c")[1]["errorCode"] == (
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
     )
 
 
-def test_an_unchanged_value_still_bumps_the_stamps(sandbox: Sandbox) -> None:
-    before = sandbox.read("Contact", ANA)
-    sandbox.client.patch(f"{DATA}/sobjects/Contact/{ANA}", json={"FirstName": "Ana"})
-    after = sandbox.read("Contact", ANA)
+def test_an_unchanged_value_still_bumps_the_stamps(salesforce: Salesforce) -> None:
+    before = salesforce.read("Contact", ANA)
+    salesforce.client.patch(f"{DATA}/sobjects/Contact/{ANA}", json={"FirstName": "Ana"})
+    after = salesforce.read("Contact", ANA)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"LastModifiedDate", "LastModifiedById", "SystemModstamp"}
     assert str(after["SystemModstamp"]).startswith("2026-06-01T09:0")
 
 
-def test_null_clears_and_required_fields_cannot_be_cleared(sandbox: Sandbox) -> None:
+def test_null_clears_and_required_fields_cannot_be_cleared(salesforce: Salesforce) -> None:
     address = f"{DATA}/sobjects/Contact/{ANA}"
-    assert sandbox.client.patch(address, json={"Email": None}).status_code == 204
-    assert sandbox.read("Contact", ANA)["Email"] is None
-    refused = sandbox.client.patch(address, json={"LastName": None})
+    assert salesforce.client.patch(address, json={"Email": None}).status_code == 204
+    assert salesforce.read("Contact", ANA)["Email"] is None
+    refused = salesforce.client.patch(address, json={"LastName": None})
     assert _error(refused) == (400, "REQUIRED_FIELD_MISSING")
-    assert _error(sandbox.client.patch(address, json={"Id": ANA})) == (400, "INVALID_FIELD")
+    assert _error(salesforce.client.patch(address, json={"Id": ANA})) == (400, "INVALID_FIELD")
 
 
-def test_a_record_changed_since_is_not_overwritten_when_asked(sandbox: Sandbox) -> None:
+def test_a_record_changed_since_is_not_overwritten_when_asked(salesforce: Salesforce) -> None:
     address = f"{DATA}/sobjects/Contact/{ANA}"
     since = {"If-Unmodified-Since": "Mon, 05 Jan 2026 08:30:15 GMT"}
-    assert sandbox.client.patch(address, json={"Title": "a"}, headers=since).status_code == 204
-    assert sandbox.client.patch(address, json={"Title": "b"}, headers=since).status_code == 412
+    assert salesforce.client.patch(address, json={"Title": "a"}, headers=since).status_code == 204
+    assert salesforce.client.patch(address, json={"Title": "b"}, headers=since).status_code == 412
 
 
-def test_assignment_rules_take_a_lead_unless_told_not_to(sandbox: Sandbox) -> None:
-    lead = sandbox.create("Lead", LastName="x", Company="y")
-    owner = sandbox.query("SELECT Owner.Name, Status FROM Lead WHERE Id = '{}'", lead)["records"][0]
+def test_assignment_rules_take_a_lead_unless_told_not_to(salesforce: Salesforce) -> None:
+    lead = salesforce.create("Lead", LastName="x", Company="y")
+    owner = salesforce.query("SELECT Owner.Name, Status FROM Lead WHERE Id = '{}'", lead)["records"][0]
     assert (owner["Owner"]["Name"], owner["Status"]) == ("Inbound Leads", "Open - Not Contacted")
-    made = sandbox.client.post(
+    made = salesforce.client.post(
         f"{DATA}/sobjects/Lead",
         json={"LastName": "x", "Company": "y", "OwnerId": SELLER},
         headers={"Sforce-Auto-Assign": "FALSE"},
     )
-    assert sandbox.read("Lead", made.json()["id"])["OwnerId"] == SELLER
+    assert salesforce.read("Lead", made.json()["id"])["OwnerId"] == SELLER
 
 
-def test_a_wrong_method_is_told_the_right_ones(sandbox: Sandbox) -> None:
-    answer = sandbox.client.put(f"{DATA}/composite/sobjects", json={})
+def test_a_wrong_method_is_told_the_right_ones(salesforce: Salesforce) -> None:
+    answer = salesforce.client.put(f"{DATA}/composite/sobjects", json={})
     assert _error(answer) == (405, "METHOD_NOT_ALLOWED")
 
 
 # --- external ids ----------------------------------------------------------------------------
 
 
-def test_upsert_updates_creates_or_says_that_there_are_several(sandbox: Sandbox) -> None:
+def test_upsert_updates_creates_or_says_that_there_are_several(salesforce: Salesforce) -> None:
     def upsert(key: str, **values: object) -> httpx.Response:
         address = f"{DATA}/sobjects/Account/Product_Account_Id__c/{key}"
-        return sandbox.client.patch(address, json=values)
+        return salesforce.client.patch(address, json=values)
 
     found = upsert("ACME-0001", Site="here")
     assert (found.status_code, found.json()) == (200, {"id": ACME, "success": True, "errors": [], "created": False})
     assert _error(upsert("new%2F1?updateOnly=true", Name="New")) == (404, "NOT_FOUND")
     made = upsert("new%2F1", Name="New")
     assert (made.status_code, made.json()["created"]) == (201, True)
-    assert sandbox.read("Account", made.json()["id"])["Product_Account_Id__c"] == "new/1"
+    assert salesforce.read("Account", made.json()["id"])["Product_Account_Id__c"] == "new/1"
     assert _error(upsert("x", Name="X", Product_Account_Id__c="x")) == (400, "INVALID_FIELD")
-    sandbox.create("Account", Name="Twin", Product_Account_Id__c="acme-0001")
+    salesforce.create("Account", Name="Twin", Product_Account_Id__c="acme-0001")
     several = upsert("acme-0001", Site="there")
     assert several.status_code == 300
     assert f"{DATA}/sobjects/Account/{ACME}" in several.json()
-    lost = sandbox.client.patch(f"{DATA}/sobjects/Account/Site/here", json={"Name": "x"})
+    lost = salesforce.client.patch(f"{DATA}/sobjects/Account/Site/here", json={"Name": "x"})
     assert lost.json()[0]["message"] == ("Provided external ID field does not exist or is not accessible: Site")
 
 
-def test_a_unique_external_id_has_one_holder(sandbox: Sandbox) -> None:
-    sandbox.custom_field("Contact.Key__c", label="Key", type="Text", length=20, unique=True, externalId=True)
-    sandbox.grant("Contact.Key__c")
-    first = sandbox.create("Contact", LastName="x", Key__c="K1")
-    status, error = sandbox.refusal("Contact", LastName="y", Key__c="k1")
+def test_a_unique_external_id_has_one_holder(salesforce: Salesforce) -> None:
+    salesforce.custom_field("Contact.Key__c", label="Key", type="Text", length=20, unique=True, externalId=True)
+    salesforce.grant("Contact.Key__c")
+    first = salesforce.create("Contact", LastName="x", Key__c="K1")
+    status, error = salesforce.refusal("Contact", LastName="y", Key__c="k1")
     assert (status, error["errorCode"]) == (400, "DUPLICATE_VALUE")
     assert error["message"] == (f"duplicate value found: Key__c duplicates value on record with id: {first[:15]}")
-    sandbox.client.delete(f"{DATA}/sobjects/Contact/{first}")
-    sandbox.create("Contact", LastName="y", Key__c="k1")
+    salesforce.client.delete(f"{DATA}/sobjects/Contact/{first}")
+    salesforce.create("Contact", LastName="y", Key__c="k1")
 
 
 # --- collections -----------------------------------------------------------------------------
@@ -721,8 +553,8 @@ def _contact(record_id: str, **values: object) -> dict[str, object]:
     return {"attributes": {"type": "Contact"}, "id": record_id, **values}
 
 
-def test_a_collection_answers_each_row_in_order(sandbox: Sandbox) -> None:
-    answer = sandbox.patch_rows(
+def test_a_collection_answers_each_row_in_order(salesforce: Salesforce) -> None:
+    answer = salesforce.patch_rows(
         _contact(ANA, Title="Chief"),
         _contact(BEN, Email="badone"),
         _contact(OLD, Title="x"),
@@ -743,7 +575,7 @@ def test_a_collection_answers_each_row_in_order(sandbox: Sandbox) -> None:
         "DUPLICATE_VALUE",
     ]
     assert all(set(row) == {"success", "errors"} for row in bad)
-    one = sandbox.patch_rows(_contact(BEN, Email="badone")).json()
+    one = salesforce.patch_rows(_contact(BEN, Email="badone")).json()
     assert one == [
         {
             "success": False,
@@ -758,44 +590,44 @@ def test_a_collection_answers_each_row_in_order(sandbox: Sandbox) -> None:
     ]
 
 
-def test_all_or_none_keeps_none_when_one_fails(sandbox: Sandbox) -> None:
+def test_all_or_none_keeps_none_when_one_fails(salesforce: Salesforce) -> None:
     rows = (_contact(ANA, Title="Chief"), _contact(BEN, unknown__c="x"))
-    results = sandbox.patch_rows(*rows, all_or_none=True).json()
+    results = salesforce.patch_rows(*rows, all_or_none=True).json()
     assert [row["errors"][0]["statusCode"] for row in results] == ["ALL_OR_NONE_OPERATION_ROLLED_BACK", "INVALID_FIELD"]
     assert results[1]["errors"][0]["fields"] == []
-    record = sandbox.read("Contact", ANA)
+    record = salesforce.read("Contact", ANA)
     assert record["Title"] is None
     assert record["SystemModstamp"] == "2026-01-05T08:30:15.000+0000"
 
 
-def test_a_locked_row_fails_alone_and_only_for_a_while(sandbox: Sandbox) -> None:
-    sandbox.store.lock("Contact", BEN)
+def test_a_locked_row_fails_alone_and_only_for_a_while(salesforce: Salesforce) -> None:
+    salesforce.store.lock("Contact", BEN)
     rows = (_contact(ANA, Title="a"), _contact(BEN, Title="b"))
-    first = sandbox.patch_rows(*rows).json()
+    first = salesforce.patch_rows(*rows).json()
     assert [row["success"] for row in first] == [True, False]
     assert first[1]["errors"][0]["statusCode"] == "UNABLE_TO_LOCK_ROW"
-    assert [row["success"] for row in sandbox.patch_rows(*rows).json()] == [True, True]
+    assert [row["success"] for row in salesforce.patch_rows(*rows).json()] == [True, True]
 
 
-def test_external_ids_of_fifteen_characters_are_no_record_ids(sandbox: Sandbox) -> None:
+def test_external_ids_of_fifteen_characters_are_no_record_ids(salesforce: Salesforce) -> None:
     row = {"attributes": {"type": "Account"}, "Name": "x", "Product_Account_Id__c": "abcdefghijklmnO"}
     address = f"{DATA}/composite/sobjects/Account/Product_Account_Id__c"
-    twice = sandbox.client.patch(address, json={"records": [row, row]}).json()
+    twice = salesforce.client.patch(address, json={"records": [row, row]}).json()
     assert [one["errors"][0]["statusCode"] for one in twice] == ["DUPLICATE_VALUE"] * 2
-    assert sandbox.client.patch(address, json={"records": [row]}).json()[0]["created"] is True
+    assert salesforce.client.patch(address, json={"records": [row]}).json()[0]["created"] is True
 
 
-def test_an_unreadable_value_sinks_the_whole_collection(sandbox: Sandbox) -> None:
-    answer = sandbox.patch_rows(_contact(ANA, Title="Chief"), _contact(BEN, Birthdate="soon"))
+def test_an_unreadable_value_sinks_the_whole_collection(salesforce: Salesforce) -> None:
+    answer = salesforce.patch_rows(_contact(ANA, Title="Chief"), _contact(BEN, Birthdate="soon"))
     assert _error(answer) == (400, "JSON_PARSER_ERROR")
-    assert sandbox.read("Contact", ANA)["Title"] is None
+    assert salesforce.read("Contact", ANA)["Title"] is None
 
 
-def test_a_collection_has_limits(sandbox: Sandbox) -> None:
+def test_a_collection_has_limits(salesforce: Salesforce) -> None:
     many = [{"attributes": {"type": "Account"}, "Name": "x"}] * 201
     address = f"{DATA}/composite/sobjects"
-    assert _error(sandbox.client.post(address, json={"records": many})) == (400, "EXCEEDED_ID_LIMIT")
-    assert sandbox.client.post(address, json={"records": []}).json() == [
+    assert _error(salesforce.client.post(address, json={"records": many})) == (400, "EXCEEDED_ID_LIMIT")
+    assert salesforce.client.post(address, json={"records": []}).json() == [
         {"message": "At least 1 record is required", "errorCode": "REQUIRED_FIELD_MISSING"}
     ]
     mixed = [
@@ -803,12 +635,12 @@ def test_a_collection_has_limits(sandbox: Sandbox) -> None:
         for _ in range(6)
         for kind in ("Account", "Contact")
     ]
-    assert _error(sandbox.client.post(address, json={"records": mixed[:11]})) == (400, "LIMIT_EXCEEDED")
+    assert _error(salesforce.client.post(address, json={"records": mixed[:11]})) == (400, "LIMIT_EXCEEDED")
 
 
-def test_collections_create_upsert_retrieve_and_delete(sandbox: Sandbox) -> None:
+def test_collections_create_upsert_retrieve_and_delete(salesforce: Salesforce) -> None:
     address = f"{DATA}/composite/sobjects"
-    made = sandbox.client.post(
+    made = salesforce.client.post(
         address,
         json={
             "records": [
@@ -823,7 +655,7 @@ def test_collections_create_upsert_retrieve_and_delete(sandbox: Sandbox) -> None
     def row(key: object, name: str) -> dict[str, object]:
         return {"attributes": {"type": "Account"}, "Product_Account_Id__c": key, "Name": name}
 
-    results = sandbox.client.patch(
+    results = salesforce.client.patch(
         f"{address}/Account/Product_Account_Id__c",
         json={"records": [row("ONE", "a"), row("two", "b"), row("3", "c"), row("3", "d"), row(None, "e")]},
     ).json()
@@ -837,19 +669,21 @@ def test_collections_create_upsert_retrieve_and_delete(sandbox: Sandbox) -> None
     assert results[2]["errors"][0]["message"] == "Duplicate external id specified: 3"
 
     ids = [made[0]["id"], make_id("001", 88), results[1]["id"]]
-    got = sandbox.client.post(f"{address}/Account", json={"ids": ids, "fields": ["name"]}).json()
+    got = salesforce.client.post(f"{address}/Account", json={"ids": ids, "fields": ["name"]}).json()
     assert [None if one is None else one["Name"] for one in got] == ["a", None, "b"]
-    bad = sandbox.client.get(f"{address}/Account", params={"ids": "x", "fields": "Id"})
+    bad = salesforce.client.get(f"{address}/Account", params={"ids": "x", "fields": "Id"})
     assert bad.json() == [{"message": "malformed id x", "errorCode": "MALFORMED_ID"}]
 
-    gone = sandbox.client.delete(address, params={"ids": ",".join(ids)}).json()
+    gone = salesforce.client.delete(address, params={"ids": ",".join(ids)}).json()
     assert [one["success"] for one in gone] == [True, False, True]
 
 
-def test_two_hundred_rows_are_one_call(sandbox: Sandbox) -> None:
+def test_two_hundred_rows_are_one_call(salesforce: Salesforce) -> None:
     rows = [{"attributes": {"type": "Account"}, "Name": f"N{n}"} for n in range(200)]
-    made = sandbox.client.post(f"{DATA}/composite/sobjects", json={"records": rows}).json()
-    changed = sandbox.patch_rows(*({"attributes": {"type": "Account"}, "id": one["id"], "Site": "x"} for one in made))
+    made = salesforce.client.post(f"{DATA}/composite/sobjects", json={"records": rows}).json()
+    changed = salesforce.patch_rows(
+        *({"attributes": {"type": "Account"}, "id": one["id"], "Site": "x"} for one in made)
+    )
     assert [one["id"] for one in changed.json()] == [one["id"] for one in made]
     assert changed.headers["Sforce-Limit-Info"] == "api-usage=2/100000"
 
@@ -857,18 +691,18 @@ def test_two_hundred_rows_are_one_call(sandbox: Sandbox) -> None:
 # --- replication -----------------------------------------------------------------------------
 
 
-def test_updated_and_deleted_list_what_changed(sandbox: Sandbox) -> None:
+def test_updated_and_deleted_list_what_changed(salesforce: Salesforce) -> None:
     period = {"start": "2026-05-30T00:00:00Z", "end": "2026-06-02T00:00:00+00:00"}
-    sandbox.client.patch(f"{DATA}/sobjects/Contact/{ANA}", json={"Title": "x"})
-    sandbox.store.delete("Contact", BEN)
-    sandbox.clock.advance(1)
-    sandbox.log_in_again()
-    updated = sandbox.client.get(f"{DATA}/sobjects/Contact/updated/", params=period).json()
+    salesforce.client.patch(f"{DATA}/sobjects/Contact/{ANA}", json={"Title": "x"})
+    salesforce.store.delete("Contact", BEN)
+    salesforce.clock.advance(1)
+    salesforce.log_in_again()
+    updated = salesforce.client.get(f"{DATA}/sobjects/Contact/updated/", params=period).json()
     assert updated == {"ids": [ANA], "latestDateCovered": "2026-06-02T00:00:00.000+0000"}
-    deleted = sandbox.client.get(f"{DATA}/sobjects/Contact/deleted", params=period).json()
+    deleted = salesforce.client.get(f"{DATA}/sobjects/Contact/deleted", params=period).json()
     assert [one["id"] for one in deleted["deletedRecords"]] == [BEN]
     early = {"start": "2026-04-01T00:00:00Z", "end": "2026-06-02T00:00:00Z"}
-    assert _error(sandbox.client.get(f"{DATA}/sobjects/Contact/updated", params=early)) == (
+    assert _error(salesforce.client.get(f"{DATA}/sobjects/Contact/updated", params=early)) == (
         400,
         "INVALID_REPLICATION_DATE",
     )
@@ -877,38 +711,38 @@ def test_updated_and_deleted_list_what_changed(sandbox: Sandbox) -> None:
 # --- what people do --------------------------------------------------------------------------
 
 
-def test_a_person_edits_under_their_own_name(sandbox: Sandbox) -> None:
-    sandbox.store.edit("Contact", ANA, {"Title": "Director", "DoNotCall": True})
-    record = sandbox.read("Contact", ANA)
+def test_a_person_edits_under_their_own_name(salesforce: Salesforce) -> None:
+    salesforce.store.edit("Contact", ANA, {"Title": "Director", "DoNotCall": True})
+    record = salesforce.read("Contact", ANA)
     assert (record["Title"], record["LastModifiedById"]) == ("Director", SELLER)
     with pytest.raises(KeyError, match="no object"):
-        sandbox.store.edit("Nothing", ANA, {})
+        salesforce.store.edit("Nothing", ANA, {})
     with pytest.raises(KeyError, match="no Contact"):
-        sandbox.store.edit("Contact", OLD, {})
+        salesforce.store.edit("Contact", OLD, {})
     with pytest.raises(KeyError, match="no field"):
-        sandbox.store.edit("Contact", ANA, {"None__c": 1})
+        salesforce.store.edit("Contact", ANA, {"None__c": 1})
     with pytest.raises(ValueError, match="STRING_TOO_LONG"):
-        sandbox.store.edit("Contact", ANA, {"Phone": "1" * 41})
+        salesforce.store.edit("Contact", ANA, {"Phone": "1" * 41})
 
 
-def test_the_loser_of_a_merge_names_the_winner(sandbox: Sandbox) -> None:
-    assert sandbox.store.merge("Account", GLOBEX, ACME) == GLOBEX
-    rows = sandbox.query("SELECT Id, IsDeleted, MasterRecordId FROM Account", resource="queryAll")["records"]
+def test_the_loser_of_a_merge_names_the_winner(salesforce: Salesforce) -> None:
+    assert salesforce.store.merge("Account", GLOBEX, ACME) == GLOBEX
+    rows = salesforce.query("SELECT Id, IsDeleted, MasterRecordId FROM Account", resource="queryAll")["records"]
     merged = {row["Id"]: (row["IsDeleted"], row["MasterRecordId"]) for row in rows}
     assert merged == {ACME: (True, GLOBEX), GLOBEX: (False, None)}
-    assert sandbox.read("Contact", ANA)["AccountId"] == GLOBEX
+    assert salesforce.read("Contact", ANA)["AccountId"] == GLOBEX
 
 
-def test_deleting_an_account_takes_its_contacts_along(sandbox: Sandbox) -> None:
-    sandbox.store.delete("Account", ACME)
-    assert sandbox.query("SELECT COUNT() FROM Contact")["totalSize"] == 0
-    stored = {row["Id"]: row["IsDeleted"] for row in sandbox.store.records("Contact")}
+def test_deleting_an_account_takes_its_contacts_along(salesforce: Salesforce) -> None:
+    salesforce.store.delete("Account", ACME)
+    assert salesforce.query("SELECT COUNT() FROM Contact")["totalSize"] == 0
+    stored = {row["Id"]: row["IsDeleted"] for row in salesforce.store.records("Contact")}
     assert stored == {ANA: True, BEN: True, OLD: True}
 
 
-def test_stored_records_are_plain_json_with_every_field(sandbox: Sandbox) -> None:
-    records = sandbox.store.records("Contact")
+def test_stored_records_are_plain_json_with_every_field(salesforce: Salesforce) -> None:
+    records = salesforce.store.records("Contact")
     assert json.loads(json.dumps(records)) == records
     assert {"Email", "DoNotCall", "MailingAddress", "MasterRecordId"} <= set(records[0])
     with pytest.raises(KeyError, match="no object"):
-        sandbox.store.records("Nothing")
+        salesforce.store.records("Nothing")

@@ -1,0 +1,256 @@
+"""The command line as a user meets it: real processes, exit codes, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.conftest import CRM_SIDE, ROOT, Loop, looping
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(loop: Loop, **changes: str) -> dict[str, str]:
+    vendors = ("HUBSPOT", "SALESFORCE", "PENDO", "BACKHAUL", "DBT")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(vendors)}
+    paths = {
+        "BACKHAUL_WAREHOUSE": str(loop.settings.warehouse),
+        "BACKHAUL_STATE": str(loop.settings.state),
+        "DBT_TARGET_PATH": str(loop.settings.target),
+    }
+    return clean | dict(loop.sandbox.settings) | paths | changes
+
+
+def backhaul(env: Mapping[str, str], *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backhaul", *arguments]
+    return subprocess.run(command, env=dict(env), cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """A loop that is loaded, built and provisioned, with its plan still to be made."""
+    with looping(tmp_path_factory.mktemp("cli"), seed=13, visitors=400) as loop:
+        env = environment(loop)
+        for arguments in (["load"], ["provision"]):
+            if arguments == ["provision"]:
+                loop.build("--exclude-resource-type", "unit_test")
+            done = backhaul(env, *arguments)
+            assert done.returncode == 0, done.stderr
+        loop.load("hubspot", "salesforce")
+        loop.build(*CRM_SIDE)
+        yield loop
+
+
+@pytest.fixture
+def copy(ready: Loop, tmp_path: Path) -> dict[str, str]:
+    """An environment with a copy of the warehouse and of dbt's artifacts, to break at will."""
+    shutil.copy(ready.settings.warehouse, tmp_path / "warehouse.duckdb")
+    shutil.copytree(ready.settings.target, tmp_path / "target")
+    return environment(
+        ready,
+        BACKHAUL_WAREHOUSE=str(tmp_path / "warehouse.duckdb"),
+        BACKHAUL_STATE=str(tmp_path / "state"),
+        DBT_TARGET_PATH=str(tmp_path / "target"),
+    )
+
+
+def requests(loop: Loop) -> list[dict[str, Any]]:
+    found: Any = loop.ask("/requests?vendor=hubspot")
+    return list(found)
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal."""
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("backhaul: ")
+    return line
+
+
+def test_plan_then_apply_then_nothing(copy: dict[str, str]) -> None:
+    planned = backhaul(copy, "plan", "--json")
+    assert planned.returncode == 2, planned.stderr
+    plan = json.loads(planned.stdout)
+    assert {"plan_id", "created_at", "activations"} <= set(plan)
+    asked = {
+        "name",
+        "destination",
+        "object",
+        "records",
+        "changes",
+        "held",
+        "kept",
+        "invalid",
+        "unchanged",
+        "calls",
+        "quota_share",
+    }
+    assert all(asked <= set(item) for item in plan["activations"])
+
+    unasked = backhaul(copy, "apply")
+    assert "is not confirmed; add --yes" in refused(unasked)
+
+    applied = backhaul(copy, "apply", "--yes", "--json")
+    assert applied.returncode == 0, applied.stderr
+    run = json.loads(applied.stdout)
+    assert run["plan_id"] == plan["plan_id"]
+    assert sum(item["confirmed"] for item in run["activations"]) == sum(
+        item["records_changed"] for item in plan["activations"]
+    )
+    assert all({"name", "confirmed", "rejected", "unknown", "calls"} <= set(item) for item in run["activations"])
+
+    assert "was applied already" in refused(backhaul(copy, "apply", "--yes"))
+
+
+def test_one_activation_can_be_planned_alone(copy: dict[str, str]) -> None:
+    plan = json.loads(backhaul(copy, "plan", "--json", "-s", "hubspot_companies").stdout)
+    assert [item["name"] for item in plan["activations"]] == ["hubspot_companies"]
+    line = refused(backhaul(copy, "plan", "-s", "hubspot_company"))
+    assert "no activation is called hubspot_company; declared: hubspot_companies, hubspot_contacts" in line
+
+
+@pytest.mark.parametrize(
+    ("vendor", "variable"),
+    [
+        ("hubspot", "HUBSPOT_ACCESS_TOKEN"),
+        ("salesforce", "SALESFORCE_CLIENT_SECRET"),
+        ("pendo", "PENDO_INTEGRATION_KEY"),
+    ],
+)
+def test_a_wrong_token_is_one_line_and_loads_nothing(copy: dict[str, str], vendor: str, variable: str) -> None:
+    def landed() -> list[Any]:
+        with duckdb.connect(copy["BACKHAUL_WAREHOUSE"], read_only=True) as connection:
+            return connection.execute(f"select * from {vendor}.reads order by 1").fetchall()
+
+    before = landed()
+    line = refused(backhaul(copy | {variable: "wrong-secret"}, "load", vendor))
+    assert variable in line
+    assert "wrong-secret" not in line
+    assert landed() == before
+
+
+@pytest.mark.parametrize("variable", ["HUBSPOT_ACCESS_TOKEN", "SALESFORCE_CLIENT_ID"])
+@pytest.mark.parametrize("command", [["provision"], ["load"]])
+def test_a_missing_setting_is_named(copy: dict[str, str], command: list[str], variable: str) -> None:
+    assert variable in refused(backhaul(copy | {variable: ""}, *command))
+
+
+def test_provision_with_a_wrong_token_is_one_line(copy: dict[str, str]) -> None:
+    assert "HUBSPOT_ACCESS_TOKEN" in refused(backhaul(copy | {"HUBSPOT_ACCESS_TOKEN": "wrong"}, "provision"))
+    assert "SALESFORCE_CLIENT_SECRET" in refused(backhaul(copy | {"SALESFORCE_CLIENT_SECRET": "wrong"}, "provision"))
+
+
+def test_a_vendor_that_does_not_answer_is_one_line(copy: dict[str, str]) -> None:
+    line = refused(backhaul(copy | {"HUBSPOT_BASE_URL": "http://127.0.0.1:9"}, "load", "hubspot"))
+    assert "127.0.0.1:9" in line
+
+
+def edited(copy: dict[str, str], edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest as an edit of the YAML and a parse would."""
+    path = Path(copy["DBT_TARGET_PATH"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    edit(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("command", ["plan", "provision"])
+def test_an_unknown_key_in_an_activations_meta_is_one_line(copy: dict[str, str], command: str) -> None:
+    def misspell(manifest: dict[str, Any]) -> None:
+        meta = manifest["exposures"]["exposure.backhaul.hubspot_contacts"]["config"]["meta"]["activation"]
+        meta["destinaton"] = meta.pop("destination")
+        meta["destination"] = "hubspot"
+
+    edited(copy, misspell)
+    line = refused(backhaul(copy, command))
+    assert "sync_hubspot__contacts.yml: exposure hubspot_contacts: meta.activation.destinaton: unknown key" in line
+    assert line.endswith("did you mean destination?")
+    assert not (Path(copy["BACKHAUL_STATE"]) / "plans").exists()
+
+
+def test_a_column_on_a_property_of_another_type_is_refused_before_anything_is_created(copy: dict[str, str]) -> None:
+    def remap(manifest: dict[str, Any]) -> None:
+        columns = manifest["nodes"]["model.backhaul.sync_hubspot__contacts"]["columns"]
+        columns["active_days_last_30"]["config"]["meta"]["property"] = "firstname"
+        columns["active_days_last_90"]["config"]["meta"]["property"] = "usage_new"
+
+    edited(copy, remap)
+    line = refused(backhaul(copy, "provision"))
+    assert "column active_days_last_30 is a number, but hubspot has property firstname as string" in line
+    edited(
+        copy,
+        lambda manifest: manifest["nodes"]["model.backhaul.sync_hubspot__contacts"]["columns"].pop(
+            "active_days_last_30"
+        ),
+    )
+    created = backhaul(copy, "provision")
+    assert created.returncode == 0
+    # The property beside the misfit was not created by the refused attempt: it is now.
+    assert ["hubspot_contacts", "1", "11"] in [line.split() for line in created.stdout.splitlines()]
+
+
+def test_a_warehouse_that_another_process_holds_is_one_line(copy: dict[str, str]) -> None:
+    hold = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, copy["BACKHAUL_WAREHOUSE"]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        for arguments in (["plan"], ["load", "hubspot"]):
+            line = refused(backhaul(copy, *arguments))
+            assert copy["BACKHAUL_WAREHOUSE"] in line
+            assert f"process, {holder.pid}," in line or f"process {holder.pid}:" in line
+        holder.communicate("")
+    assert backhaul(copy, "plan").returncode == 2
+
+
+def test_commands_outside_a_project_say_what_to_do(copy: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    env = copy | {"DBT_TARGET_PATH": str(tmp_path / "nothing")}
+    assert "run `dbt build`" in refused(backhaul(env, "plan", folder=tmp_path / "empty"))
+    assert "no plan yet; run `backhaul plan`" in refused(backhaul(env, "apply", folder=tmp_path / "empty"))
+    assert "no such plan" in refused(backhaul(env, "apply", "20260101T000000Z-abcdef", folder=tmp_path / "empty"))
+
+
+def test_a_killed_apply_is_finished_by_the_same_command(ready: Loop, copy: dict[str, str]) -> None:
+    """SIGKILL after HubSpot has written a batch and before its answer arrived."""
+    # What an earlier test applied is not in this copy's ledger: edit a value, so that there is something to send.
+    record = str(ready.rows("select max(contact_id) from activations.sync_hubspot__contacts")[0][0])
+    with duckdb.connect(copy["BACKHAUL_WAREHOUSE"]) as connection:
+        connection.execute("delete from plans.plan_hubspot__contacts where record_id <> ?", [record])
+    assert backhaul(copy, "plan", "-s", "hubspot_contacts").returncode == 2
+    ready.control.delete("/requests").raise_for_status()
+    # The first attempt is written and its answer lost; the second hangs until the process is gone.
+    ready.tell("/faults", vendor="hubspot", path="/batch/update", drop=True, after=True)
+    ready.tell("/faults", vendor="hubspot", path="/batch/update", drop=True, delay=60)
+    apply = [sys.executable, "-m", "backhaul", "apply", "--yes"]
+    with subprocess.Popen(apply, env=copy, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not [item for item in requests(ready) if item["path"].endswith("/batch/update")]:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    ready.control.delete("/faults").raise_for_status()
+    again = backhaul(copy, "apply", "--yes", "--json")
+    assert again.returncode == 0, again.stderr
+    (item,) = json.loads(again.stdout)["activations"]
+    assert (item["confirmed"], item["rejected"], item["unknown"]) == (1, 0, 0)
+    # It was read back, and not written a second time.
+    assert len([call for call in requests(ready) if call["path"].endswith("/batch/update")]) == 1
+
+
+def test_no_command_prints_a_secret(ready: Loop, copy: dict[str, str]) -> None:
+    secrets = [value for name, value in ready.sandbox.settings.items() if not name.endswith("URL")]
+    for arguments in (["load"], ["provision"], ["plan"], ["apply", "--yes"], ["--help"]):
+        done = backhaul(copy, *arguments)
+        assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
