@@ -21,7 +21,7 @@ demo: $(VENV)/installed ## Run the whole loop against local vendors, in about a 
 	$(BIN)/backhaul demo
 
 test: $(VENV)/installed ## Run every test, dbt's too.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed ## Check style and types.
 	$(BIN)/ruff check .

@@ -219,7 +219,7 @@ class Salesforce:
         response = await self._send("POST", f"/sobjects/{object_type}", json=dict(values))
         return str(_expect(response, httpx.codes.CREATED)["id"])
 
-    async def _send(self, method: str, path: str, **request: object) -> httpx.Response:
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401  as Caller.send
         if not self.user_id:
             await self._log_in()
         path = f"/services/data/{VERSION}{path}"
@@ -236,6 +236,7 @@ class Salesforce:
         response = await self.caller.send(
             "POST",
             "/services/oauth2/token",
+            metered=False,
             data={
                 "grant_type": "client_credentials",
                 "client_id": self.client_id,

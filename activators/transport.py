@@ -6,6 +6,7 @@ import datetime as dt
 import email.utils
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import stamina
@@ -46,10 +47,11 @@ class Caller:
     where: str
     calls: int = field(default=0, init=False)
 
-    async def send(self, method: str, path: str, **request: object) -> httpx.Response:
+    async def send(self, method: str, path: str, *, metered: bool = True, **request: Any) -> httpx.Response:  # noqa: ANN401  httpx has no public type for its keywords
         """Send until the vendor gives an answer that `judge` lets through.
 
-        Raises Unreachable when every attempt failed, and whatever `judge` raises.
+        A call that the vendor does not count against the account's quota is not `metered`. Raises Unreachable when
+        every attempt failed, and whatever `judge` raises.
         """
         try:
             async for attempt in stamina.retry_context(
@@ -57,8 +59,8 @@ class Caller:
             ):
                 with attempt:
                     await self.limit.try_acquire_async(self.where)
-                    self.calls += 1
-                    response = await self.http.request(method, path, **request)  # type: ignore[arg-type]  # httpx has no public type for its keywords
+                    self.calls += metered
+                    response = await self.http.request(method, path, **request)
                     self.judge(response)
         except Again as again:
             raise Unreachable(f"{self.where}: {again.reason}; tried {_ATTEMPTS} times, try later") from None

@@ -63,7 +63,7 @@ class Demo:
 
     def load(self, *vendors: str) -> tuple[Landing, ...]:
         """Land vendors and show what came."""
-        with _progress(self.console) as bar:
+        with _progress() as bar:
             task = bar.add_task("load", total=None)
             landed = steps.load(
                 self.settings,
@@ -75,7 +75,7 @@ class Demo:
 
     def build(self, *arguments: str) -> int:
         """Run `dbt build`."""
-        with _progress(self.console) as bar:
+        with _progress() as bar:
             task = bar.add_task("dbt build", total=None)
             nodes = self.transform.build(lambda done, total: bar.update(task, completed=done, total=total), *arguments)
         self.console.print(f"dbt build: {nodes} models, seeds and tests, all passed.")
@@ -89,7 +89,7 @@ class Demo:
 
     def apply(self, sealed: Plan) -> Run:
         """Apply a plan and show what became of it."""
-        with _progress(self.console) as bar:
+        with _progress() as bar:
             tasks = {item.name: bar.add_task(item.name, total=item.records_changed) for item in sealed.activations}
             done = steps.apply(
                 self.settings,
@@ -263,12 +263,12 @@ def _calls(done: Run) -> int:
     return sum(item.calls for item in done.activations)
 
 
-def _progress(console: Console) -> Progress:
+def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=console,
+        console=Console(stderr=True),
         transient=True,
     )

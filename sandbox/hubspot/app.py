@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.hubspot import account, batches, objects, properties
+from sandbox.hubspot import account, associations, batches, objects, pipelines, properties, schemas
 from sandbox.hubspot.call import Answer, Call
 from sandbox.hubspot.errors import HubSpotError
 from sandbox.hubspot.store import HubSpotStore
@@ -32,7 +32,7 @@ NOT_FOUND_PAGE = (
 )
 TOO_LONG_PAGE = "<html>\n<head><title>414 URI Too Long</title></head>\n</html>\n"
 # What v3 and v4 call /crm/v3/objects/… the dated versions call /crm/objects/2026-09/….
-_LEGACY = re.compile(r"/crm/(v[34])/(objects|properties|owners)(?=/|$)")
+_LEGACY = re.compile(r"/crm/(v[34])/(objects|properties|owners|pipelines|associations)(?=/|$)")
 
 Endpoint = Callable[[Call], Answer]
 
@@ -49,13 +49,25 @@ class _Version(Convertor[str]):
         return value
 
 
+class _Linking(_Version):
+    """A version that has the fourth interface to associations."""
+
+    regex = r"v4|20\d\d-(?:03|09)"
+
+
 register_url_convertor("hubspot_version", _Version())
+register_url_convertor("hubspot_linking", _Linking())
 
 READ, WRITE = "crm.objects.{type}.read", "crm.objects.{type}.write"
+READ_CUSTOM, WRITE_CUSTOM = "crm.schemas.custom.read", "crm.schemas.custom.write"
 READ_SCHEMA, WRITE_SCHEMA = "crm.schemas.{type}.read", "crm.schemas.{type}.write"
 OWNERS, ACCOUNT = "crm.objects.owners.read", "oauth"
 V = "{version:hubspot_version}"
+# Version 3 of the associations is another interface, which is not served.
+LINKING = "{version:hubspot_linking}"
 OBJECTS, PROPERTIES = f"/crm/objects/{V}/{{type}}", f"/crm/properties/{V}/{{type}}"
+LINKS, PIPELINES = f"/crm/objects/{LINKING}/{{type}}/{{id}}/associations", f"/crm/pipelines/{V}/{{type}}"
+ASSOCIATIONS, SCHEMAS = f"/crm/associations/{LINKING}/{{type}}/{{other}}", f"/crm-object-schemas/{V}/schemas"
 
 # Method, path, endpoint, scope; the first path that fits is taken.
 ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
@@ -85,6 +97,37 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
     ("GET", f"{PROPERTIES}/{{name}}", properties.read_property, READ_SCHEMA),
     ("PATCH", f"{PROPERTIES}/{{name}}", properties.update_property, WRITE_SCHEMA),
     ("DELETE", f"{PROPERTIES}/{{name}}", properties.archive_property, WRITE_SCHEMA),
+    ("GET", f"{SCHEMAS}", schemas.list_schemas, READ_CUSTOM),
+    ("POST", f"{SCHEMAS}", schemas.create_schema, WRITE_CUSTOM),
+    ("GET", f"{SCHEMAS}/{{type}}", schemas.read_schema, READ_SCHEMA),
+    ("PATCH", f"{SCHEMAS}/{{type}}", schemas.update_schema, WRITE_SCHEMA),
+    ("DELETE", f"{SCHEMAS}/{{type}}", schemas.archive_schema, WRITE_SCHEMA),
+    ("POST", f"{SCHEMAS}/{{type}}/associations", schemas.create_association, WRITE_SCHEMA),
+    ("POST", f"{ASSOCIATIONS}/batch/read", associations.batch_read, READ),
+    ("POST", f"{ASSOCIATIONS}/batch/create", associations.batch_create, WRITE),
+    ("POST", f"{ASSOCIATIONS}/batch/associate/default", associations.batch_create_default, WRITE),
+    ("POST", f"{ASSOCIATIONS}/batch/archive", associations.batch_archive, WRITE),
+    ("POST", f"{ASSOCIATIONS}/batch/labels/archive", associations.batch_archive_labels, WRITE),
+    ("GET", f"{ASSOCIATIONS}/labels", associations.list_labels, READ_SCHEMA),
+    ("POST", f"{ASSOCIATIONS}/labels", associations.create_label, WRITE_SCHEMA),
+    ("PUT", f"{ASSOCIATIONS}/labels", associations.update_label, WRITE_SCHEMA),
+    ("DELETE", f"{ASSOCIATIONS}/labels/{{label}}", associations.archive_label, WRITE_SCHEMA),
+    ("PUT", f"{LINKS}/default/{{other}}/{{to}}", associations.put_default_association, WRITE),
+    ("GET", f"{LINKS}/{{other}}", associations.list_associations, READ),
+    ("PUT", f"{LINKS}/{{other}}/{{to}}", associations.put_association, WRITE),
+    ("DELETE", f"{LINKS}/{{other}}/{{to}}", associations.archive_association, WRITE),
+    ("GET", PIPELINES, pipelines.list_pipelines, READ_SCHEMA),
+    ("POST", PIPELINES, pipelines.create_pipeline, WRITE_SCHEMA),
+    ("GET", f"{PIPELINES}/{{pipeline}}", pipelines.read_pipeline, READ_SCHEMA),
+    ("PUT", f"{PIPELINES}/{{pipeline}}", pipelines.replace_pipeline, WRITE_SCHEMA),
+    ("PATCH", f"{PIPELINES}/{{pipeline}}", pipelines.update_pipeline, WRITE_SCHEMA),
+    ("DELETE", f"{PIPELINES}/{{pipeline}}", pipelines.archive_pipeline, WRITE_SCHEMA),
+    ("GET", f"{PIPELINES}/{{pipeline}}/stages", pipelines.list_stages, READ_SCHEMA),
+    ("POST", f"{PIPELINES}/{{pipeline}}/stages", pipelines.create_stage, WRITE_SCHEMA),
+    ("GET", f"{PIPELINES}/{{pipeline}}/stages/{{stage}}", pipelines.read_stage, READ_SCHEMA),
+    ("PUT", f"{PIPELINES}/{{pipeline}}/stages/{{stage}}", pipelines.replace_stage, WRITE_SCHEMA),
+    ("PATCH", f"{PIPELINES}/{{pipeline}}/stages/{{stage}}", pipelines.update_stage, WRITE_SCHEMA),
+    ("DELETE", f"{PIPELINES}/{{pipeline}}/stages/{{stage}}", pipelines.archive_stage, WRITE_SCHEMA),
     ("GET", f"/crm/owners/{V}", account.list_owners, OWNERS),
     ("GET", f"/crm/owners/{V}/{{id}}", account.read_owner, OWNERS),
     ("GET", f"/account-info/{V}/details", account.details, ACCOUNT),
@@ -100,7 +143,7 @@ class _DatedPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = {**scope, "path": _LEGACY.sub(r"/crm/\2/\1", scope["path"], count=1)}
+            scope = {**scope, "path": _LEGACY.sub(r"/crm/\2/\1", scope["path"].rstrip("/"), count=1)}
         await self._app(scope, receive, send)
 
 
@@ -148,7 +191,7 @@ def _endpoint(
             call = Call(
                 store=store,
                 version=request.path_params["version"],
-                path=request.url.path,
+                path=request.scope["raw_path"].decode(),
                 params=request.path_params,
                 query={key: request.query_params.getlist(key) for key in request.query_params},
                 raw=raw,
@@ -178,7 +221,10 @@ def _authenticate(request: Request, token: str) -> None:
 def _authorise(call: Call, scope: str, granted: Collection[str] | None) -> None:
     if granted is None:
         return
-    needed = scope.format(type=call.table.kind.name) if "{type}" in scope else scope
+    needed = scope
+    if "{type}" in scope:
+        kind = call.table.kind
+        needed = scope.format(type="custom" if kind.is_custom else kind.name)
     if needed not in granted:
         raise HubSpotError(
             403,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sandbox.hubspot.call import LARGEST_PAGE_WITH_HISTORY, Answer, Call, names_to_show, text_list
+from sandbox.hubspot.associations import checked_associations
+from sandbox.hubspot.call import LARGEST_PAGE_WITH_HISTORY, Answer, Call, batch_answer, names_to_show, text_list
 from sandbox.hubspot.errors import (
     HubSpotError,
     InvalidValues,
@@ -26,7 +27,6 @@ from sandbox.hubspot.objects import (
     written,
 )
 from sandbox.hubspot.store import Record, Table, UniqueKey, Write
-from sandbox.hubspot.values import instant
 
 LARGEST_BATCH = 100
 Input = Mapping[str, object]
@@ -60,7 +60,7 @@ def batch_read(call: Call) -> Answer:
             found[record.number] = record
     names = names_to_show(table, text_list(body, "properties"))
     results = [call.store.shown(table, record, names, with_history) for _, record in sorted(found.items())]
-    return _answer(call, 200, started, results, _not_found(table, missing))
+    return batch_answer(call, 200, started, results, _not_found(table, missing))
 
 
 def batch_create(call: Call) -> Answer:
@@ -69,10 +69,11 @@ def batch_create(call: Call) -> Answer:
     inputs = _inputs(call.json())
 
     def check(item: Input, claims: dict[UniqueKey, int]) -> Write:
-        return checked_create(call, table, given_properties(item, "ObjectCreate"), claims)
+        links = checked_associations(call, table, item)
+        return replace(checked_create(call, table, given_properties(item, "ObjectCreate"), claims), links=links)
 
     checked = _check(inputs, check, partial=_all_traced(inputs))
-    return _answer(call, 201, started, _store(call, table, checked), checked.errors)
+    return batch_answer(call, 201, started, _store(call, table, checked), checked.errors)
 
 
 def batch_update(call: Call) -> Answer:
@@ -94,7 +95,7 @@ def batch_update(call: Call) -> Answer:
 
     checked = _check(inputs, check, partial=call.store.partial_updates and _all_traced(inputs))
     results = _store(call, table, checked)
-    return _answer(call, 200, started, results, checked.errors + _not_found(table, missing))
+    return batch_answer(call, 200, started, results, checked.errors + _not_found(table, missing))
 
 
 def batch_upsert(call: Call) -> Answer:
@@ -121,7 +122,7 @@ def batch_upsert(call: Call) -> Answer:
     results = _store(call, table, checked)
     for result, (_, write) in zip(results, reversed(checked.writes), strict=True):
         result["new"] = write.is_new
-    return _answer(call, 200, started, results, checked.errors)
+    return batch_answer(call, 200, started, results, checked.errors)
 
 
 def batch_archive(call: Call) -> Answer:
@@ -253,22 +254,3 @@ def _not_found(table: Table, missing: Sequence[str]) -> list[Error]:
             "context": {"ids": list(missing)},
         }
     ]
-
-
-def _answer(
-    call: Call,
-    status: int,
-    started: int,
-    results: Sequence[Mapping[str, object]],
-    errors: Sequence[Error],
-) -> Answer:
-    body: dict[str, object] = {
-        "status": "COMPLETE",
-        "results": results,
-        "startedAt": instant(started),
-        "completedAt": instant(call.store.now()),
-    }
-    if errors:
-        body |= {"numErrors": len(errors), "errors": errors}
-        status = 207
-    return Answer(status, body)

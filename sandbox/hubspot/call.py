@@ -9,7 +9,7 @@ import orjson
 
 from sandbox.hubspot.errors import bad_json, invalid
 from sandbox.hubspot.store import HubSpotStore, Table
-from sandbox.hubspot.values import whole
+from sandbox.hubspot.values import instant, whole
 
 LARGEST_PAGE = 100
 LARGEST_PAGE_WITH_HISTORY = 50
@@ -47,15 +47,30 @@ class Call:
         """Whether this version changes a non-canonical date and warns of it."""
         return self.version[:1] == "2" and self.version >= NORMALISING
 
+    @property
+    def other(self) -> Table:
+        """The records of the type that the path names as the one associated with."""
+        return self.store.table(self.params["other"])
+
+    def rows(self) -> list[object]:
+        """Parse the body, which must be a JSON list."""
+        body = self._parsed()
+        if not isinstance(body, list):
+            raise bad_json("Expected a list")
+        return body
+
     def json(self) -> dict[str, object]:
         """Parse the body, which must be a JSON object."""
-        try:
-            body = orjson.loads(self.raw)
-        except orjson.JSONDecodeError as error:
-            raise bad_json(str(error)) from error
+        body = self._parsed()
         if not isinstance(body, dict):
             raise bad_json("Expected an object")
         return body
+
+    def _parsed(self) -> object:
+        try:
+            return orjson.loads(self.raw)
+        except orjson.JSONDecodeError as error:
+            raise bad_json(str(error)) from error
 
     def one(self, name: str) -> str | None:
         """Give a query parameter, the last one if it is repeated."""
@@ -84,7 +99,23 @@ def names_to_show(table: Table, asked: Sequence[object]) -> list[str]:
     if not asked:
         return list(table.kind.defaults)
     found = {str(name) for name in asked if table.defined(str(name))}
-    return sorted({*found, "createdate", "hs_object_id", table.kind.modified})
+    return sorted({*found, table.kind.created, "hs_object_id", table.kind.modified})
+
+
+def batch_answer(
+    call: Call, status: int, started: int, results: Sequence[object], errors: Sequence[Mapping[str, object]] = ()
+) -> Answer:
+    """Give a batch's envelope: `status`, or 207 with errors. `started` is in epoch milliseconds."""
+    body: dict[str, object] = {
+        "status": "COMPLETE",
+        "results": results,
+        "startedAt": instant(started),
+        "completedAt": instant(call.store.now()),
+    }
+    if errors:
+        body |= {"numErrors": len(errors), "errors": errors}
+        status = 207
+    return Answer(status, body)
 
 
 def text_list(body: Mapping[str, object], name: str) -> list[object]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
+from sandbox.hubspot.associations import checked_associations, shown_associations
 from sandbox.hubspot.call import (
     LARGEST_PAGE,
     LARGEST_PAGE_WITH_HISTORY,
@@ -35,8 +37,13 @@ def list_records(call: Call) -> Answer:
     start = bisect_left(numbers, after)
     page = numbers[start : start + limit]
     names = names_to_show(table, call.listed("properties"))
+    asked = call.listed("associations")
     body: dict[str, object] = {
-        "results": [call.store.shown(table, table.records[number], names, with_history) for number in page]
+        "results": [
+            call.store.shown(table, table.records[number], names, with_history)
+            | shown_associations(call.store, table, number, asked)
+            for number in page
+        ]
     }
     if start + limit < len(numbers):
         body["paging"] = {"next": _next(table.kind, limit, page[-1] + 1)}
@@ -61,13 +68,16 @@ def read_record(call: Call) -> Answer:
         record = live_record(table, record_id, call.one("idProperty"))
     names = names_to_show(table, call.listed("properties"))
     with_history = [n for n in call.listed("propertiesWithHistory") if table.defined(n)]
-    return Answer(200, call.store.shown(table, record, names, with_history))
+    linked = shown_associations(call.store, table, record.number, call.listed("associations"))
+    return Answer(200, call.store.shown(table, record, names, with_history) | linked)
 
 
 def create_record(call: Call) -> Answer:
     """POST /crm/objects/V/{type}: a new record; 409 names the record that has the email."""
     table = call.table
-    write = checked_create(call, table, given_properties(call.json(), "ObjectCreate"), {})
+    body = call.json()
+    links = checked_associations(call, table, body)
+    write = replace(checked_create(call, table, given_properties(body, "ObjectCreate"), {}), links=links)
     record = call.store.apply(table, write)
     location = f"https://api.hubapi.com{call.path}/{record.number}"
     return Answer(201, written(call, table, record, write), {"Location": location})
@@ -152,11 +162,13 @@ def checked_create(call: Call, table: Table, given: Mapping[str, object], claims
     """Check a new record and claim its number and unique values. Stores nothing."""
     kind = table.kind
     changes, warnings = call.store.check(table, given, normalises=call.normalises)
-    if not any(changes.get(name) for name in kind.required):
+    missing = [names[0] for names in kind.required if not any(changes.get(name) for name in names)]
+    if missing:
         raise invalid(
             f"Error creating {kind.label}. Some required properties were not set.",
-            context={"properties": list(kind.required[:1])},
+            context={"properties": missing},
         )
+    call.store.refuse_stage(table, {}, changes)
     number = table.next_number()
     clash = call.store.taken_by(table, changes, number, claims)
     if clash is not None and clash[0][0] == "email":
@@ -177,6 +189,7 @@ def checked_update(
 ) -> Write:
     """Check changes to a record and claim its unique values. Stores nothing."""
     changes, warnings = call.store.check(table, given, normalises=call.normalises)
+    call.store.refuse_stage(table, record.values, changes)
     call.store.refuse_taken(table, changes, record.number, claims)
     return _claimed(table, Write(record.number, changes, warnings), claims)
 

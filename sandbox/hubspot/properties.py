@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
-from sandbox.hubspot.call import Answer, Call, text_list
+from sandbox.hubspot.call import Answer, Call, batch_answer, text_list
 from sandbox.hubspot.definitions import FIELD_TYPES, Group, Option, Property
 from sandbox.hubspot.errors import HubSpotError, attributes_not_set, bad_json, invalid, not_found
 from sandbox.hubspot.store import Table
@@ -54,8 +54,9 @@ def update_property(call: Call) -> Answer:
     if old.hubspot_defined:
         raise invalid(f"Property '{old.name}' is read only and its definition cannot be changed")
     body = {**old.shown(), **call.json(), "name": old.name}
+    _known_group_of(table, body)
     new = replace(
-        _definition(call, body),
+        definition_of(call, body),
         unique=old.unique,
         data_sensitivity=old.data_sensitivity,
         created_at=old.created_at,
@@ -80,7 +81,7 @@ def batch_create_properties(call: Call) -> Answer:
         except HubSpotError as refusal:
             context = {"name": [str(item.get("name"))]}
             errors.append({**refusal.body(), "context": context})
-    return _batch(call, 201, started, results, errors)
+    return batch_answer(call, 201, started, results, errors)
 
 
 def batch_read_properties(call: Call) -> Answer:
@@ -94,7 +95,7 @@ def batch_read_properties(call: Call) -> Answer:
             results.append(definition.shown())
         except HubSpotError as refusal:
             errors.append({**refusal.body(), "context": {"name": [name]}})
-    return _batch(call, 200, started, results, errors)
+    return batch_answer(call, 200, started, results, errors)
 
 
 def batch_archive_properties(call: Call) -> Answer:
@@ -157,24 +158,6 @@ def _inputs(call: Call) -> list[Body]:
     return cast("list[Body]", inputs)
 
 
-def _batch(
-    call: Call,
-    status: int,
-    started: int,
-    results: Sequence[object],
-    errors: Sequence[Mapping[str, object]],
-) -> Answer:
-    body: dict[str, object] = {
-        "status": "COMPLETE",
-        "results": results,
-        "startedAt": instant(started),
-        "completedAt": instant(call.store.now()),
-    }
-    if errors:
-        return Answer(207, {**body, "numErrors": len(errors), "errors": errors})
-    return Answer(status, body)
-
-
 def _create(call: Call, body: Body) -> Property:
     table = call.table
     missing = [name for name in REQUIRED if not body.get(name)]
@@ -188,7 +171,8 @@ def _create(call: Call, body: Body) -> Property:
         )
     if table.defined(name) is not None:
         raise _exists(f"A property named '{name}' already exists.", "PROPERTY_WITH_NAME_EXISTS")
-    definition = _definition(call, body)
+    _known_group_of(table, body)
+    definition = definition_of(call, body)
     customs = [p for p in table.properties.values() if not p.hubspot_defined and not p.archived]
     if len(customs) >= MOST_CUSTOM:
         raise invalid(f"{table.kind.name} cannot have more than {MOST_CUSTOM} custom properties")
@@ -199,17 +183,14 @@ def _create(call: Call, body: Body) -> Property:
     return definition
 
 
-def _definition(call: Call, body: Body) -> Property:
-    """Read a definition and check that its parts fit."""
-    table = call.table
+def definition_of(call: Call, body: Body) -> Property:
+    """Read a definition and check that its parts fit; its group is not looked up."""
     kind, field_type, group = (str(body[key]) for key in ("type", "fieldType", "groupName"))
     if kind not in FIELD_TYPES:
         raise invalid(f"Property type '{kind}' is not valid: one of {', '.join(FIELD_TYPES)}")
     if field_type not in FIELD_TYPES[kind]:
         allowed = ", ".join(sorted(FIELD_TYPES[kind]))
         raise invalid(f"Field type '{field_type}' does not fit type '{kind}': one of {allowed}")
-    if group not in table.groups:
-        raise invalid(f"Property group '{group}' does not exist")
     now = instant(call.store.now())
     return Property(
         name=str(body["name"]),
@@ -291,6 +272,12 @@ def _known_group(call: Call) -> Group:
     if group is None:
         raise not_found(f"Couldn't find a property group with the given name '{name}'")
     return group
+
+
+def _known_group_of(table: Table, body: Body) -> None:
+    group = str(body["groupName"])
+    if group not in table.groups:
+        raise invalid(f"Property group '{group}' does not exist")
 
 
 def _exists(message: str, sub_category: str) -> HubSpotError:

@@ -213,7 +213,7 @@ def _has_words(words: frozenset[str], read: Sequence[Read], record: Record) -> b
 def _reader(table: Table, definition: Property) -> Read:
     """Make a function that reads a property for comparing; an empty value counts as none."""
     name = definition.name
-    own = {"hs_object_id": "number", "createdate": "created", table.kind.modified: "updated"}
+    own = {"hs_object_id": "number", table.kind.created: "created", table.kind.modified: "updated"}
     if name in own:
         return operator.attrgetter(own[name])
     if definition.type in {"date", "datetime"}:

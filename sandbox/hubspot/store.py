@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sandbox.hubspot.definitions import (
-    ADMIN_USER_ID,
-    OBJECT_TYPES,
-    TYPE_NAMES,
-    Group,
-    ObjectType,
-    Property,
-)
+from sandbox.hubspot.definitions import ADMIN_USER_ID, Group, ObjectType, Property
 from sandbox.hubspot.errors import Failure, HubSpotError, InvalidValues, invalid, not_found
 from sandbox.hubspot.limits import Limiter, Limits, Now
+from sandbox.hubspot.links import Kind, Links
+from sandbox.hubspot.objecttypes import OBJECT_TYPES
+from sandbox.hubspot.stages import facts, options, standard_pipelines
 from sandbox.hubspot.values import (
     InvalidValue,
     Normalised,
@@ -36,6 +32,7 @@ from sandbox.records import SeedRecord
 
 APP_ID = 19083857
 MOST_IDENTITIES = 250
+FIRST_ID = 70_000_000
 Values = dict[str, str]
 UniqueKey = tuple[str, str]
 
@@ -79,12 +76,13 @@ class Revision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A checked write: ready to be stored. `number` is set for a new record too."""
+    """A checked write: ready to be stored. `number` is set for a new record too, `links` only for one."""
 
     number: int
     changes: Values
     warnings: tuple[Normalised, ...] = ()
     is_new: bool = False
+    links: Sequence[tuple[Table, int, Sequence[Kind]]] = ()
 
 
 class SearchIndex:
@@ -127,7 +125,7 @@ class Table:
 
     `live` and `bin` are sorted record numbers; `merged` leads from an old number to the
     survivor's; `taken` says which record has a unique value; `filled` are the properties that
-    HubSpot fills in and shows after every write.
+    HubSpot fills in and shows after every write; `about` is what the account says of its own type.
     """
 
     kind: ObjectType
@@ -142,6 +140,7 @@ class Table:
     history: dict[int, dict[str, list[Revision]]] = field(default_factory=dict)
     unique: frozenset[str] = frozenset()
     last_number: int = 0
+    about: dict[str, object] = field(default_factory=dict)
     filled: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -230,17 +229,14 @@ class HubSpotStore:
         self.partial_updates = partial_updates
         self.limiter = Limiter(clock, limits or Limits(), time_zone)
         self.owners = {owner.id: owner for owner in owners}
-        self.tables = {
-            kind.name: Table(
-                kind,
-                {definition.name: definition for definition in kind.properties},
-                {group.name: group for group in kind.groups},
-                SearchIndex(round(index_lag * 1000)),
-            )
-            for kind in OBJECT_TYPES
-        }
-        for table in self.tables.values():
-            table.name_unique()
+        self.index_lag = round(index_lag * 1000)
+        self.links = Links({kind.name: kind.singular for kind in OBJECT_TYPES})
+        self.pipelines = standard_pipelines()
+        self.tables: dict[str, Table] = {}
+        self._type_names: dict[str, str] = {}
+        self._last_id = FIRST_ID
+        for kind in OBJECT_TYPES:
+            self.add_type(kind, (kind.name, kind.singular, kind.type_id))
         for seed in records:
             self._plant(seed)
         for table in self.tables.values():
@@ -261,6 +257,7 @@ class HubSpotStore:
         given = {name: "" if value is None else value for name, value in properties.items()}
         try:
             changes, _ = self.check(table, given, normalises=True)
+            self.refuse_stage(table, record.values, changes)
             self.refuse_taken(table, changes, record.number, {})
         except HubSpotError as error:
             raise ValueError(error.message) from error
@@ -292,9 +289,70 @@ class HubSpotStore:
         """Give the present moment in epoch milliseconds."""
         return milliseconds(self.clock.now())
 
+    def new_id(self) -> int:
+        """Give out an id for something that is no record."""
+        self._last_id += 1
+        return self._last_id
+
+    def add_type(self, kind: ObjectType, aliases: Iterable[str]) -> Table:
+        """Begin to keep records of a type, which paths call by any of these names."""
+        table = Table(
+            kind,
+            {definition.name: definition for definition in kind.properties},
+            {group.name: group for group in kind.groups},
+            SearchIndex(self.index_lag),
+        )
+        table.name_unique()
+        self.tables[kind.name] = table
+        self._type_names |= dict.fromkeys((alias.lower() for alias in aliases), kind.name)
+        self.offer_stages(table)
+        return table
+
+    def remove_type(self, table: Table) -> None:
+        """Forget a type of the account's own."""
+        del self.tables[table.kind.name]
+        self._type_names = {alias: name for alias, name in self._type_names.items() if name != table.kind.name}
+
+    def offer_stages(self, table: Table) -> None:
+        """Let a type's pipeline and stage properties take the pipelines and stages there are now."""
+        if table.kind.pipeline is None:
+            return
+        for name, choices in zip(table.kind.pipeline, options(self.pipelines[table.kind.name].values()), strict=True):
+            table.properties[name] = replace(table.properties[name], options=choices)
+
+    def link(  # noqa: PLR0913 - two records, each of a type, and how they are associated
+        self, one: Table, number: int, other: Table, to: int, kinds: Iterable[Kind], *, adds: bool = False
+    ) -> None:
+        """Associate two live records."""
+        self.links.put(one.kind.name, number, other.kind.name, to, kinds, adds=adds)
+
+    def unlink(self, one: Table, number: int, other: Table, to: int, kinds: Iterable[Kind] = ()) -> None:
+        """Take labels from an association, or end it."""
+        if self.links.has(one.kind.name, number, other.kind.name, to):
+            self.links.remove(one.kind.name, number, other.kind.name, to, kinds)
+
+    def refuse_stage(self, table: Table, before: Mapping[str, str], changes: Mapping[str, str]) -> None:
+        """Raise HubSpot's 400 if a record would be in a stage of another pipeline."""
+        names = table.kind.pipeline
+        if names is None or not (names[0] in changes or names[1] in changes):
+            return
+        pipeline, stage = (changes.get(name, before.get(name, "")) for name in names)
+        row = self.pipelines[table.kind.name].get(pipeline)
+        if stage and row is not None and stage not in row.stages:
+            allowed = ", ".join(row.stages)
+            raise InvalidValues(
+                [
+                    Failure(
+                        names[1],
+                        "INVALID_OPTION",
+                        f"{stage} was not one of the allowed options: [{allowed}]",
+                    )
+                ]
+            )
+
     def table(self, object_type: str) -> Table:
         """Find the records of a type by any of its names, or refuse as HubSpot does."""
-        name = TYPE_NAMES.get(object_type.lower())
+        name = self._type_names.get(object_type.lower())
         if name is None:
             raise HubSpotError(400, f"Unable to infer object type from: {object_type}")
         return self.tables[name]
@@ -363,7 +421,10 @@ class HubSpotStore:
     def apply(self, table: Table, write: Write) -> Record:
         """Store a checked write of the API."""
         if write.is_new:
-            return self.create(table, write.number, write.changes, API)
+            made = self.create(table, write.number, write.changes, API)
+            for other, to, kinds in write.links:
+                self.link(table, made.number, other, to, kinds)
+            return made
         record = table.records[write.number]
         changes = write.changes
         before, after = record.values.get("lifecyclestage", ""), changes.get("lifecyclestage", "")
@@ -381,7 +442,7 @@ class HubSpotStore:
             values.setdefault("website", values["domain"])
         values |= {
             "hs_object_id": str(number),
-            "createdate": instant(now),
+            table.kind.created: instant(now),
             "hs_object_source": source.type,
             "hs_object_source_id": source.id,
             "hs_object_source_label": source.type,
@@ -413,12 +474,14 @@ class HubSpotStore:
         """Move a live record to the recycle bin; its unique values become free."""
         now = self.now()
         self._take_out(table, record, now)
+        self.links.forget(table.kind.name, record.number)
         table.records[record.number] = replace(record, archived=now)
         insort(table.bin, record.number)
 
     def purge(self, table: Table, record: Record) -> None:
         """Delete a record for good."""
         self._take_out(table, record, self.now())
+        self.links.forget(table.kind.name, record.number)
         table.history.pop(record.number, None)
 
     def unite(self, table: Table, primary: Record, secondary: Record) -> Record:
@@ -438,7 +501,7 @@ class HubSpotStore:
         }
         values |= {
             "hs_object_id": str(number),
-            "createdate": instant(created),
+            table.kind.created: instant(created),
             "hs_merged_object_ids": ";".join(identities),
         }
         stage = furthest_stage(*(record.values.get("lifecyclestage", "") for record in pair))
@@ -451,6 +514,7 @@ class HubSpotStore:
         for old in identities:
             table.merged[int(old)] = number
         united = Record(number, self._finished(table, values, now), created, now)
+        self.links.move(table.kind.name, primary.number, secondary.number, number)
         table.history[number] = {name: [Revision(value, now, MERGE)] for name, value in values.items()}
         insort(table.live, number)
         self._put(table, None, united, now)
@@ -465,7 +529,7 @@ class HubSpotStore:
         body: dict[str, object] = {
             "id": str(record.number),
             "properties": {name: values.get(name) for name in names},
-            "createdAt": values["createdate"],
+            "createdAt": values[kind.created],
             "updatedAt": values[kind.modified],
             "archived": record.archived is not None,
             "url": (f"https://app.hubspot.com/contacts/{self.portal_id}/record/{kind.type_id}/{record.number}"),
@@ -511,6 +575,16 @@ class HubSpotStore:
         values[table.kind.modified] = instant(now)
         if table.kind.has_email:
             values.update(_worked_out(values))
+        if table.kind.pipeline is not None:
+            pipeline, stage = (values.get(name, "") for name in table.kind.pipeline)
+            row = self.pipelines[table.kind.name].get(pipeline)
+            if row is not None and stage in row.stages:
+                values.update(facts(table.kind.name, row.stages[stage]))
+        if table.kind.name == "tickets":
+            values["hs_ticket_id"] = values["hs_object_id"]
+        if table.kind.name == "tasks":
+            values["hs_task_is_completed"] = "1" if values.get("hs_task_status") == "COMPLETED" else "0"
+            values["hs_body_preview"] = values.get("hs_task_body", "")
         return values
 
     def _put(self, table: Table, before: Record | None, after: Record, now: int) -> None:
@@ -544,7 +618,7 @@ class HubSpotStore:
         values = {name: str(v) for name, v in seed.properties.items() if v is not None}
         values |= {
             "hs_object_id": seed.id,
-            "createdate": instant(created),
+            table.kind.created: instant(created),
             "hs_object_source": IMPORT.type,
         }
         if table.kind.has_email:
@@ -560,7 +634,7 @@ class HubSpotStore:
             table.taken.setdefault(key, number)
 
     def _table(self, object_type: str) -> Table:
-        name = TYPE_NAMES.get(object_type.lower())
+        name = self._type_names.get(object_type.lower())
         if name is None:
             raise KeyError(f"HubSpot has no object type {object_type}")
         return self.tables[name]

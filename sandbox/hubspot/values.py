@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 
-from sandbox.hubspot.definitions import LIFECYCLE_STAGES, Property
+from sandbox.hubspot.definitions import Property
 from sandbox.hubspot.errors import Failure
+from sandbox.hubspot.objecttypes import LIFECYCLE_STAGES
 
 LONGEST = 65_536
 LARGEST_EXPONENT = 27

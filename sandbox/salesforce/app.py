@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import about, batches, login, reading, records, tooling
+from . import about, batches, bulk, composite, login, reading, records, tooling
 from .call import Call, Endpoint, Server
 from .errors import Refused, not_found, refused
 from .session import SessionMiddleware, Sessions, json_response, refusal_response
@@ -20,6 +20,7 @@ from .store import SalesforceStore
 _DATA = "/services/data/{version}"
 _SOBJECT = f"{_DATA}/sobjects/{{object}}"
 _BATCH = f"{_DATA}/composite/sobjects"
+_JOBS = f"{_DATA}/jobs"
 _TOOLING = f"{_DATA}/tooling"
 
 # One entry an address, so that a wrong method is told which ones are right.
@@ -43,9 +44,19 @@ _ADDRESSES: tuple[tuple[str, Mapping[str, Endpoint]], ...] = (
     (f"{_SOBJECT}/Id", {"POST": records.make}),
     (f"{_SOBJECT}/{{id}}", {"GET": records.read, "PATCH": records.change, "DELETE": records.remove}),
     (f"{_SOBJECT}/{{field}}/{{value:path}}", {"GET": records.read_by_external_id, "PATCH": records.upsert}),
+    (f"{_DATA}/composite", {"POST": composite.composite}),
+    (f"{_DATA}/composite/batch", {"POST": composite.batch}),
     (_BATCH, {"POST": batches.create_many, "PATCH": batches.update_many, "DELETE": batches.delete_many}),
     (f"{_BATCH}/{{object}}", {"GET": batches.retrieve_many, "POST": batches.retrieve_many}),
     (f"{_BATCH}/{{object}}/{{field}}", {"PATCH": batches.upsert_many}),
+    (f"{_JOBS}/ingest", {"GET": bulk.list_ingest, "POST": bulk.make_ingest}),
+    (f"{_JOBS}/ingest/{{job}}", {"GET": bulk.read_ingest, "PATCH": bulk.change_ingest, "DELETE": bulk.remove_ingest}),
+    (f"{_JOBS}/ingest/{{job}}/batches", {"PUT": bulk.upload}),
+    (f"{_JOBS}/ingest/{{job}}/{{kind}}", {"GET": bulk.results}),
+    (f"{_JOBS}/query", {"GET": bulk.list_query, "POST": bulk.make_query}),
+    (f"{_JOBS}/query/{{job}}", {"GET": bulk.read_query, "PATCH": bulk.change_query, "DELETE": bulk.remove_query}),
+    (f"{_JOBS}/query/{{job}}/results", {"GET": bulk.query_results}),
+    (f"{_JOBS}/query/{{job}}/resultPages", {"GET": bulk.result_pages}),
     (f"{_TOOLING}/query", {"GET": reading.tooling_query}),
     (f"{_TOOLING}/sobjects/CustomField", {"POST": tooling.define}),
     (f"{_TOOLING}/sobjects/CustomField/{{id}}", {"GET": tooling.read_definition, "DELETE": tooling.undefine}),
@@ -67,6 +78,7 @@ def salesforce_app(store: SalesforceStore, client_id: str, client_secret: str, b
 
 def _serve(server: Server, endpoints: Mapping[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
+        server.store.jobs.settle()
         method = "GET" if request.method == "HEAD" else request.method
         return await endpoints[method](Call(server, request))
 

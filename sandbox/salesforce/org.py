@@ -165,14 +165,19 @@ class Org:
 
     @contextmanager
     def transaction(self) -> Iterator[Callable[[], None]]:
-        """Give a function that undoes what was written inside; an exception undoes it too."""
+        """Give a function that undoes what was written inside; a refusal undoes it too.
+
+        One inside another is undone with it.
+        """
         undo: list[tuple[Entity, str, Row | None]] = []
+        outer = self._undo
 
         def roll_back() -> None:
             self._undo = None
             while undo:
                 entity, record_id, before = undo.pop()
                 self._replace(entity, record_id, self.row(entity, record_id), before)
+            self._undo = undo
 
         self._undo = undo
         try:
@@ -181,7 +186,9 @@ class Org:
             roll_back()
             raise
         finally:
-            self._undo = None
+            self._undo = outer
+            if outer is not None:
+                outer.extend(undo)
 
     # schema
 

@@ -59,6 +59,15 @@ class Answer:
     render: Callable[[Row], dict[str, object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A selected field, its path as the answer names it, and how it is read from a row."""
+
+    name: str
+    field: Field
+    get: Callable[[Row], object]
+
+
 _Getter = Callable[[Row], object]
 _Test = Callable[[Row], bool]
 _Key = tuple[float, str]  # a value as it is compared: a number, or a text
@@ -75,6 +84,18 @@ class _Branch:
 
 def run(query: Query, database: Database) -> Answer:
     """Answer a query; raises Refused with INVALID_TYPE, INVALID_FIELD or MALFORMED_QUERY."""
+    runner = _bound(query, database)
+    return runner.answer(database.rows(runner.entity))
+
+
+def columns(query: Query, database: Database) -> list[Column]:
+    """Give the fields that a query selects; raises Refused as `run` does."""
+    runner = _bound(query, database)
+    paths = [path for path in query.selected if isinstance(path, Path)]
+    return [runner.column(path) for path in paths]
+
+
+def _bound(query: Query, database: Database) -> _Runner:
     entity = database.entity(query.source.text)
     if entity is None:
         raise problem_at(
@@ -85,7 +106,7 @@ def run(query: Query, database: Database) -> Answer:
             "your WSDL or the describe call for the appropriate names.",
             "INVALID_TYPE",
         )
-    return _Runner(query, database, entity).answer(database.rows(entity))
+    return _Runner(query, database, entity)
 
 
 class _Runner:
@@ -169,18 +190,28 @@ class _Runner:
             raise problem_at(
                 self.query.text, path.at, f"field '{field.name}' can not be {purpose} in a query call", "INVALID_FIELD"
             )
-        name = field.name
+        return field, self._reader(hops, field)
+
+    def _reader(self, hops: Sequence[tuple[Field, Entity]], field: Field) -> _Getter:
+        """Make a reader of a field's value from the row that its path starts at."""
+        get = stored(field)
         references = [reference.name for reference, _ in hops]
         if not references:
-            return field, lambda row: row.get(name)
+            return get
 
         def through_parents(row: Row) -> object:
             current: Row | None = row
             for reference in references:
                 current = self.database.row(None if current is None else current.get(reference))
-            return None if current is None else current.get(name)
+            return None if current is None else get(current)
 
-        return field, through_parents
+        return through_parents
+
+    def column(self, path: Path) -> Column:
+        """Bind a selected field."""
+        hops, _, field = self._resolve(path)
+        name = ".".join((*(hop.relationship or hop.name for hop, _ in hops), field.name))
+        return Column(name, field, self._reader(hops, field))
 
     # WHERE
 
@@ -449,6 +480,14 @@ def leaf(field: Field) -> _Getter:
     if field.type == "address":
         prefix = name.removesuffix("Address")
         return lambda row: address(prefix, row)
+    return stored(field)
+
+
+def stored(field: Field) -> _Getter:
+    """Make a reader of a field's value: the one kept in the row, or the one that its formula gives now."""
+    if field.formula is not None:
+        return field.formula
+    name = field.name
     return lambda row: row.get(name)
 
 

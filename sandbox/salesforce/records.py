@@ -23,7 +23,8 @@ async def make(call: Call) -> Response:
     """Make a record."""
     _, entity = call.addressed()
     record_id = create(call.writer(), entity, await call.body())
-    return json_response({"id": record_id, "success": True, "errors": []}, 201)
+    location = f"{call.prefix}/sobjects/{entity.name}/{record_id}"
+    return json_response({"id": record_id, "success": True, "errors": []}, 201, {"Location": location})
 
 
 async def read(call: Call) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 Row = dict[str, object]
@@ -44,6 +44,8 @@ class Field:
     permissionable: bool = True
     granted: bool = True
     """Whether the users' profile shows the field; if not, only a permission set does."""
+    formula: Callable[[Row], object] | None = None
+    """What the value is computed with when it is read; nothing is kept, and nothing is bumped when it changes."""
 
     @property
     def custom(self) -> bool:

@@ -100,6 +100,10 @@ class Query:
     limit: int | None
     offset: int
 
+    def wide(self) -> bool:
+        """Whether it selects anything but fields: aggregates or sub-queries."""
+        return not all(isinstance(one, Path) for one in self.selected)
+
 
 def parse(text: str) -> Query:
     """Read a query; raises Refused with MALFORMED_QUERY."""

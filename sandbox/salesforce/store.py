@@ -9,7 +9,9 @@ from sandbox.records import SeedRecord
 
 from .errors import Refused
 from .ids import full_id
+from .jobs import Jobs
 from .org import ADMIN_ID, Org, View
+from .queries import stored
 from .schema import Entity, Row, address
 from .values import write_time
 from .writes import Writer, delete, full_name, update
@@ -27,6 +29,7 @@ class SalesforceStore:
         self.clock = clock
         self.daily_requests = daily_requests
         self.org = Org(clock)
+        self.jobs = Jobs(self.org)
         for record in records:
             self._plant(record)
 
@@ -107,6 +110,10 @@ class SalesforceStore:
         """Let the next writes of a record fail, as when somebody else is saving it."""
         self.org.lock(str(self._row(self._entity(object_type), record_id)["Id"]), writes)
 
+    def fail_bulk_job(self, after: int, message: str = "InternalServerError : Too many retries of one batch") -> None:
+        """Let the next Bulk job that writes fail once it has done so many rows; what it wrote stays."""
+        self.jobs.fail_next(after, message)
+
     def records(self, object_type: str) -> list[dict[str, object]]:
         """Give all records of an object with all their fields, deleted ones too."""
         entity = self._entity(object_type)
@@ -140,5 +147,5 @@ def record(view: View, entity: Entity, row: Row) -> dict[str, object]:
         if field.type == "address":
             whole[field.name] = address(field.name.removesuffix("Address"), row)
         else:
-            whole[field.name] = row.get(field.name)
+            whole[field.name] = stored(field)(row)
     return whole

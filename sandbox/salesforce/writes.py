@@ -112,10 +112,13 @@ def _read(writer: Writer, entity: Entity, payload: Mapping[str, object], *, crea
     values: Row = {}
     blocked: list[str] = []
     problems: list[Problem] = []
+    fields = org.schema.fields(entity)
     for name, value in payload.items():
         if name.lower() == "attributes":
             continue
-        field = org.schema.field(entity, name)
+        field = fields.get(name.lower())
+        if field is None and isinstance(value, Mapping):
+            field, value = _foreign(writer, entity, name, value)  # noqa: PLW2901 - a record is named by its id from here
         if field is None:
             raise refused("INVALID_FIELD", f"No such column '{name}' on sobject of type {entity.name}")
         open_field = field.createable if creating else field.updateable
@@ -141,6 +144,28 @@ def _read(writer: Writer, entity: Entity, payload: Mapping[str, object], *, crea
     if problems:
         raise Refused(problems)
     return values
+
+
+def _foreign(writer: Writer, entity: Entity, name: str, value: Mapping[str, object]) -> tuple[Field | None, object]:
+    """Find the reference field behind `{"Account": {"Key__c": "a"}}`, and the id of the record that has the key."""
+    org = writer.org
+    attributes = value.get("attributes")
+    kind = attributes.get("type") if isinstance(attributes, Mapping) else None
+    keys = {key: one for key, one in value.items() if key.lower() != "attributes"}
+    for field in org.schema.fields(entity).values():
+        if field.references and (field.relationship or "").lower() == name.lower():
+            target = org.schema.entity(str(kind or field.references[0]))
+            if target is None or target.name not in field.references or len(keys) != 1:
+                raise refused("INVALID_FIELD", f"{name} must name one record by one external id", (field.name,))
+            (key_name, key), *_ = keys.items()
+            key_field = external_id(org, writer.user_id, target, key_name)
+            found = org.holders(target, key_field, full_id(str(key)) if key_field.type == "id" else key)
+            if len(found) != 1:
+                how = "not found" if not found else "matches more than one record"
+                message = f"Foreign key external ID: {key} {how} for field {key_field.name} in entity {target.name}"
+                raise refused("INVALID_FIELD", message, ())
+            return field, found[0]
+    return None, value
 
 
 def _missing(org: Org, entity: Entity, values: Row, *, creating: bool) -> list[Problem]:

@@ -12,15 +12,19 @@ import pytest
 import yaml
 
 from activators.declarations import read_activations, read_manifest
-from activators.destinations import HOLDS
-from tests.conftest import ROOT, Loop
+from backhaul.settings import Settings
+from backhaul.transform import Transform
+from tests.conftest import ROOT
 
 YAML_FILES = sorted(path for folder in ("models", "seeds", "macros") for path in (ROOT / folder).rglob("*.yml"))
 
 
 @pytest.fixture(scope="module")
-def manifest(built: Loop) -> dict[str, Any]:
-    return dict(read_manifest(built.settings.manifest))
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("parsed")
+    settings = Settings.model_construct(warehouse=folder / "w.duckdb", state=folder / "state", target=folder / "target")
+    Transform(settings, ROOT).parse()
+    return dict(read_manifest(settings.manifest))
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +113,3 @@ def test_every_macro_is_used_twice_or_stands_between_engines() -> None:
         for name in re.findall(r"\{% macro (\w+)\(", path.read_text()):
             uses = sum(len(re.findall(rf"(?<!macro ){name}\(", text)) for text in texts)
             assert uses >= 2 or name == "generate_schema_name", name
-
-
-def test_python_and_sql_agree_which_property_types_hold_a_column(built: Loop) -> None:
-    """Provisioning asks the CRM itself, the plan asks its landing: both must refuse the same."""
-    found = built.rows("select distinct crm, type, family from plans.int_crm_properties where family is not null")
-    assert {(crm, kind) for crm, kind, _ in found} >= {("hubspot", "string"), ("salesforce", "double")}
-    for crm, kind, family in found:
-        accepting = {name for name, kinds in HOLDS[str(crm)].items() if kind in kinds}
-        assert accepting == {family}, (crm, kind)

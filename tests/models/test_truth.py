@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from activators.destinations import HOLDS
 from tests.conftest import AS_OF, Loop
 
 WINDOWS = (30, 90, 180)
@@ -114,3 +115,12 @@ def test_the_world_is_rich_enough_to_prove_the_metrics(built: Loop, days: int) -
         from metrics.fct_visitor_metrics
     """
     assert built.rows(query) == [(True, True, True, True)]
+
+
+def test_python_and_sql_agree_which_property_types_hold_a_column(built: Loop) -> None:
+    """Provisioning asks the CRM itself, the plan asks its landing: both must refuse the same."""
+    found = built.rows("select distinct crm, type, family from plans.int_crm_properties where family is not null")
+    assert {(crm, kind) for crm, kind, _ in found} >= {("hubspot", "string"), ("salesforce", "double")}
+    for crm, kind, family in found:
+        accepting = {name for name, kinds in HOLDS[str(crm)].items() if kind in kinds}
+        assert accepting == {family}, (crm, kind)

@@ -3,113 +3,24 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.clock import Clock
-from sandbox.hubspot import HubSpotStore, Limits, hubspot_app
-from sandbox.records import SeedRecord, Value
+from sandbox.hubspot import Limits
+from tests.sandbox.hubspot_account import BORN, TOKEN, Account, company, contact
 
-TOKEN = "pat-na1-sandbox"
-BORN = datetime(2026, 1, 5, 9, tzinfo=UTC)
+pytest_plugins = ["tests.sandbox.hubspot_fixtures"]
 CONTACTS = "/crm/objects/2026-09/contacts"
 COMPANIES = "/crm/objects/2026-09/companies"
 PROPERTIES = "/crm/properties/2026-09/contacts"
-NO_LIMITS = Limits(burst=10_000, daily=1_000_000, search=10_000)
-
-
-class _Switch:
-    """An app that passes every request to the app of the test that is running."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[_Switch, httpx.Client]]:
-    """Serve one app after another to a client that speaks JSON and has the right token."""
-    switch = _Switch()
-    listener = socket.create_server(("127.0.0.1", 0))
-    # asyncio sets this itself only on sockets that it made; without it each answer waits 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(switch, lifespan="off", log_level="warning", date_header=False, access_log=False)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, args=([listener],))
-    thread.start()
-    headers = {"authorization": f"Bearer {TOKEN}", "accept": "application/json"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", headers=headers, timeout=20) as client:
-        yield switch, client
-    running.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(date(2026, 11, 20))
-
-
-Account = Callable[..., tuple[httpx.Client, HubSpotStore]]
-
-
-@pytest.fixture
-def account(server: tuple[_Switch, httpx.Client], clock: Clock) -> Account:
-    """Open an account with some records."""
-    switch, client = server
-
-    def opened(
-        *records: SeedRecord,
-        scopes: Sequence[str] | None = None,
-        limits: Limits = NO_LIMITS,
-        index_lag: float = 0,
-        partial_updates: bool = False,
-    ) -> tuple[httpx.Client, HubSpotStore]:
-        store = HubSpotStore(
-            records,
-            clock,
-            owners=OWNERS,
-            index_lag=index_lag,
-            limits=limits,
-            partial_updates=partial_updates,
-        )
-        switch.app = hubspot_app(store, TOKEN, scopes=scopes)
-        return client, store
-
-    return opened
-
-
-def contact(number: int, email: str | None = None, *, archived: bool = False, **properties: str) -> SeedRecord:
-    known = {"email": email, "firstname": f"First{number}", **properties}
-    return SeedRecord("contacts", str(number), known, BORN, BORN + timedelta(minutes=number), archived)
-
-
-def company(number: int, **properties: str) -> SeedRecord:
-    return SeedRecord("companies", str(number), {"name": f"Company {number}", **properties}, BORN, BORN)
-
-
-def owner(number: int, *, archived: bool = False) -> SeedRecord:
-    properties: dict[str, Value] = {
-        "email": f"rep{number}@seller.example",
-        "firstName": "Rep",
-        "lastName": str(number),
-        "userId": 7,
-    }
-    return SeedRecord("owners", str(number), properties, BORN, BORN, archived)
-
-
-OWNERS = (owner(71), owner(72), owner(73, archived=True))
 
 
 def update(client: httpx.Client, *inputs: tuple[int | str, dict[str, object]], path: str = CONTACTS) -> httpx.Response:
