@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,11 @@ class TransformError(ActivationError):
 
 @dataclass(slots=True)
 class Transform:
-    """dbt on one warehouse. The parsed project is kept between runs, which saves seconds for each."""
+    """dbt on one warehouse. The project is parsed once, which saves seconds for each later build."""
 
     settings: Settings
     root: Path
-    _manifest: Manifest | None = field(default=None, init=False)
+    _manifest: Manifest | None = field(default=None, init=False, repr=False)
 
     def parse(self) -> None:
         """Read the project into `target/manifest.json`, unless that is newer than every file of it."""
@@ -37,22 +38,12 @@ class Transform:
         folders = [self.root / name for name in ("models", "macros", "seeds")]
         files = [self.root / "dbt_project.yml", *(file for folder in folders for file in folder.rglob("*.*"))]
         if any(file.stat().st_mtime > made for file in files):
-            self._invoke(["parse"], lambda _done, _all: None)
+            self._manifest = self._invoke(["parse"])
 
     def build(self, progress: Progress, *arguments: str) -> int:
         """`dbt build` with more arguments. Returns the number of nodes. Raises TransformError when one fails."""
-        return self._invoke(["build", *arguments], progress)
-
-    def docs(self) -> Path:
-        """Write the docs as one page, and return its path."""
-        self._invoke(["docs", "generate", "--static"], lambda _done, _all: None)
-        return self.settings.target / "static_index.html"
-
-    def _invoke(self, arguments: Sequence[str], progress: Progress) -> int:
-        # dbt takes seconds to import, and most commands do without it.
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
-        from dbt.cli.main import dbtRunner  # noqa: PLC0415
-
+        if self._manifest is None:
+            self._manifest = self._invoke(["parse"])
         done = total = 0
 
         def count(event: Any) -> None:  # noqa: ANN401  dbt's protobuf message
@@ -63,6 +54,22 @@ class Transform:
                 done += 1
                 progress(done, total)
 
+        # A build compiles into the manifest that it is given: each gets its own.
+        self._invoke(["build", *arguments], deepcopy(self._manifest), count)
+        return done
+
+    def docs(self) -> Path:
+        """Write the docs as one page, and return its path."""
+        self._invoke(["docs", "generate", "--static"])
+        return self.settings.target / "static_index.html"
+
+    def _invoke(
+        self, arguments: Sequence[str], manifest: Manifest | None = None, *callbacks: Callable[[Any], None]
+    ) -> Any:  # noqa: ANN401  whatever the command gives: `parse` a Manifest
+        # dbt takes seconds to import, and most commands do without it.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
         # profiles.yml reads where the warehouse is from here.
         os.environ["BACKHAUL_WAREHOUSE"] = str(self.settings.warehouse)
         options = {
@@ -71,14 +78,14 @@ class Transform:
             "--target-path": self.settings.target.resolve(),
             "--log-path": (self.settings.state / "logs").resolve(),
         }
-        result = dbtRunner(manifest=self._manifest, callbacks=[count]).invoke(
+        result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(
             [*arguments, "--quiet", *(str(part) for option in options.items() for part in option)]
         )
         # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
         if not result.success:
             raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
-        return done
+        return result.result
 
 
 def _first_failure(result: dbtRunnerResult) -> str:

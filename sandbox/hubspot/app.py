@@ -17,9 +17,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.hubspot import account, associations, batches, objects, pipelines, properties, schemas
+from sandbox.hubspot import (
+    account,
+    associations,
+    batches,
+    events,
+    objects,
+    pipelines,
+    properties,
+    schemas,
+    subscriptions,
+)
 from sandbox.hubspot.call import Answer, Call
 from sandbox.hubspot.errors import HubSpotError
+from sandbox.hubspot.limits import Family
 from sandbox.hubspot.store import HubSpotStore
 
 JSON = "application/json;charset=utf-8"
@@ -33,6 +44,9 @@ NOT_FOUND_PAGE = (
 TOO_LONG_PAGE = "<html>\n<head><title>414 URI Too Long</title></head>\n</html>\n"
 # What v3 and v4 call /crm/v3/objects/… the dated versions call /crm/objects/2026-09/….
 _LEGACY = re.compile(r"/crm/(v[34])/(objects|properties|owners|pipelines|associations)(?=/|$)")
+# Other names that HubSpot has had for the paths of custom events.
+_EVENTS = re.compile(r"/events/custom/([^/]+)/send(?=/|$)")
+_OCCURRENCES = re.compile(r"/events/(v3)/events(?=/|$)")
 
 Endpoint = Callable[[Call], Answer]
 
@@ -55,12 +69,23 @@ class _Linking(_Version):
     regex = r"v4|20\d\d-(?:03|09)"
 
 
+class _Old(_Version):
+    """Version 3 of the communication preferences, which is another interface."""
+
+    regex = "v3"
+
+
 register_url_convertor("hubspot_version", _Version())
 register_url_convertor("hubspot_linking", _Linking())
+register_url_convertor("hubspot_old", _Old())
 
 READ, WRITE = "crm.objects.{type}.read", "crm.objects.{type}.write"
 READ_CUSTOM, WRITE_CUSTOM = "crm.schemas.custom.read", "crm.schemas.custom.write"
 READ_SCHEMA, WRITE_SCHEMA = "crm.schemas.{type}.read", "crm.schemas.{type}.write"
+DEFINE_EVENTS, SEND_EVENTS = "behavioral_events.event_definitions.read_write", "analytics.behavioral_events.send"
+READ_EVENTS = "business-intelligence"
+READ_CONSENT, WRITE_CONSENT = "communication_preferences.read", "communication_preferences.read_write"
+READ_CONSENTS, WRITE_CONSENTS = (f"communication_preferences.statuses.batch.{verb}" for verb in ("read", "write"))
 OWNERS, ACCOUNT = "crm.objects.owners.read", "oauth"
 V = "{version:hubspot_version}"
 # Version 3 of the associations is another interface, which is not served.
@@ -68,6 +93,11 @@ LINKING = "{version:hubspot_linking}"
 OBJECTS, PROPERTIES = f"/crm/objects/{V}/{{type}}", f"/crm/properties/{V}/{{type}}"
 LINKS, PIPELINES = f"/crm/objects/{LINKING}/{{type}}/{{id}}/associations", f"/crm/pipelines/{V}/{{type}}"
 ASSOCIATIONS, SCHEMAS = f"/crm/associations/{LINKING}/{{type}}/{{other}}", f"/crm-object-schemas/{V}/schemas"
+
+EVENTS, PREFERENCES = f"/events/{V}/event-definitions", f"/communication-preferences/{V}"
+STATUSES, OLD_PREFERENCES = (
+    f"/communication-preferences/{path}" for path in (f"{LINKING}/statuses", "{version:hubspot_old}")
+)
 
 # Method, path, endpoint, scope; the first path that fits is taken.
 ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
@@ -130,6 +160,30 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
     ("DELETE", f"{PIPELINES}/{{pipeline}}/stages/{{stage}}", pipelines.archive_stage, WRITE_SCHEMA),
     ("GET", f"/crm/owners/{V}", account.list_owners, OWNERS),
     ("GET", f"/crm/owners/{V}/{{id}}", account.read_owner, OWNERS),
+    ("GET", EVENTS, events.list_definitions, DEFINE_EVENTS),
+    ("POST", EVENTS, events.create_definition, DEFINE_EVENTS),
+    ("GET", f"{EVENTS}/{{name}}", events.read_definition, DEFINE_EVENTS),
+    ("PATCH", f"{EVENTS}/{{name}}", events.update_definition, DEFINE_EVENTS),
+    ("DELETE", f"{EVENTS}/{{name}}", events.archive_definition, DEFINE_EVENTS),
+    ("POST", f"{EVENTS}/{{name}}/property", events.create_property, DEFINE_EVENTS),
+    ("PATCH", f"{EVENTS}/{{name}}/property/{{property}}", events.update_property, DEFINE_EVENTS),
+    ("DELETE", f"{EVENTS}/{{name}}/property/{{property}}", events.archive_property, DEFINE_EVENTS),
+    ("POST", f"/events/{V}/send", events.send, SEND_EVENTS),
+    ("POST", f"/events/{V}/send/batch", events.send_batch, SEND_EVENTS),
+    ("GET", f"/events/event-occurrences/{V}", events.list_occurrences, READ_EVENTS),
+    ("GET", f"/events/event-occurrences/{V}/event-types", events.list_event_types, READ_EVENTS),
+    ("GET", f"{PREFERENCES}/definitions", subscriptions.list_definitions, READ_CONSENT),
+    ("POST", f"{STATUSES}/batch/read", subscriptions.batch_read, READ_CONSENTS),
+    ("POST", f"{STATUSES}/batch/write", subscriptions.batch_write, WRITE_CONSENTS),
+    ("POST", f"{STATUSES}/batch/unsubscribe-all", subscriptions.batch_unsubscribe_all, WRITE_CONSENTS),
+    ("POST", f"{STATUSES}/batch/unsubscribe-all/read", subscriptions.batch_read_unsubscribed_all, READ_CONSENTS),
+    ("GET", f"{STATUSES}/{{email}}", subscriptions.read_statuses, READ_CONSENT),
+    ("POST", f"{STATUSES}/{{email}}", subscriptions.write_status, WRITE_CONSENT),
+    ("GET", f"{STATUSES}/{{email}}/unsubscribe-all", subscriptions.read_unsubscribed_all, READ_CONSENT),
+    ("POST", f"{STATUSES}/{{email}}/unsubscribe-all", subscriptions.unsubscribe_all, WRITE_CONSENT),
+    ("GET", f"{OLD_PREFERENCES}/status/email/{{email}}", subscriptions.old_statuses, READ_CONSENT),
+    ("POST", f"{OLD_PREFERENCES}/subscribe", subscriptions.old_subscribe, WRITE_CONSENT),
+    ("POST", f"{OLD_PREFERENCES}/unsubscribe", subscriptions.old_unsubscribe, WRITE_CONSENT),
     ("GET", f"/account-info/{V}/details", account.details, ACCOUNT),
     ("GET", f"/account-info/{V}/api-usage/daily/private-apps", account.daily_usage, ACCOUNT),
 )
@@ -143,7 +197,9 @@ class _DatedPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = {**scope, "path": _LEGACY.sub(r"/crm/\2/\1", scope["path"].rstrip("/"), count=1)}
+            path = _LEGACY.sub(r"/crm/\2/\1", scope["path"].rstrip("/"), count=1)
+            path = _OCCURRENCES.sub(r"/events/event-occurrences/\1", _EVENTS.sub(r"/events/\1/send", path))
+            scope = {**scope, "path": path}
         await self._app(scope, receive, send)
 
 
@@ -175,7 +231,13 @@ def _endpoint(
     run: Endpoint,
     scope: str,
 ) -> Callable[[Request], object]:
-    is_search = run is objects.search_records
+    family: Family = "call"
+    if run is objects.search_records:
+        family = "search"
+    elif run in {events.send, events.send_batch}:
+        family = "event"
+    elif run.__module__ == associations.__name__:
+        family = "association"
 
     async def endpoint(request: Request) -> Response:
         raw = await request.body()
@@ -183,9 +245,9 @@ def _endpoint(
         try:
             _authenticate(request, token)
             try:
-                store.limiter.admit(search=is_search)
+                store.limiter.admit(family)
             finally:
-                limits = store.limiter.headers(search=is_search)
+                limits = store.limiter.headers(family)
             if len(request.url.path) + len(request.url.query) > LONGEST_TARGET:
                 return _sent(store, request, Answer(414), limits)
             call = Call(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from sandbox.hubspot.errors import HubSpotError
 
 INTERVAL_SECONDS = 10
+# What a call counts as. Searches and sent events have their own seconds; associations count as calls too.
+Family = Literal["call", "search", "association", "event"]
 
 
 class Now(Protocol):
@@ -22,7 +24,7 @@ class Now(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Calls per rolling ten seconds, calls per day, searches per rolling second.
+    """Calls per rolling ten seconds and per day, of all and of associations; searches and events per second.
 
     The defaults are an Enterprise account's.
     """
@@ -30,6 +32,9 @@ class Limits:
     burst: int = 190
     daily: int = 1_000_000
     search: int = 5
+    associations: int = 150
+    associations_daily: int = 500_000
+    events: int = 1250
 
 
 class _Window:
@@ -58,21 +63,30 @@ class Limiter:
         self._clock = clock
         self._zone = ZoneInfo(time_zone)
         self._burst = _Window(limits.burst, INTERVAL_SECONDS)
-        self._search = _Window(limits.search, 1)
+        self._own: dict[Family, _Window] = {
+            "search": _Window(limits.search, 1),
+            "event": _Window(limits.events, 1),
+            "association": _Window(limits.associations, INTERVAL_SECONDS),
+        }
         self._day = self._local().date()
         self._used_today = 0
+        self._associations_today = 0
 
-    def admit(self, *, search: bool) -> None:
+    def admit(self, family: Family = "call") -> None:
         """Count one call, or raise the 429 that HubSpot would answer.
 
-        A search counts for the day and in its own window, not in the ten-second one.
+        Every call counts for the day; a search and an event do not in the ten seconds.
         """
         now = self._clock.now().timestamp()
-        if self.used_today() >= self.limits.daily:
+        linking = family == "association"
+        if self.used_today() >= self.limits.daily or (
+            linking and self._associations_today >= self.limits.associations_daily
+        ):
             raise _refused("daily", policyName="DAILY", errorType="RATE_LIMIT")
-        window = self._search if search else self._burst
-        if window.remaining(now) <= 0:
-            if search:
+        own = self._own.get(family)
+        windows = [own] if own is not None and not linking else [one for one in (self._burst, own) if one is not None]
+        if any(window.remaining(now) <= 0 for window in windows):
+            if family in {"search", "event"}:
                 raise HubSpotError(429, "You have reached your secondly limit.", "RATE_LIMITS")
             raise _refused(
                 "ten_secondly_rolling",
@@ -80,14 +94,16 @@ class Limiter:
                 errorType="RATE_LIMIT",
                 groupName="publicapi:private_app-api-calls-ten-secondly",
             )
-        window.add(now)
+        for window in windows:
+            window.add(now)
         self._used_today += 1
+        self._associations_today += linking
 
     def used_today(self) -> int:
         """Count the calls since midnight in the account's time zone."""
         today = self._local().date()
         if today != self._day:
-            self._day, self._used_today = today, 0
+            self._day, self._used_today, self._associations_today = today, 0, 0
         return self._used_today
 
     def resets_at(self) -> datetime:
@@ -95,15 +111,15 @@ class Limiter:
         tomorrow = self._local().date() + timedelta(days=1)
         return datetime.combine(tomorrow, time.min, self._zone)
 
-    def headers(self, *, search: bool) -> dict[str, str]:
-        """Give the headers that tell a client its limits; a search has only the daily two."""
+    def headers(self, family: Family = "call") -> dict[str, str]:
+        """Give the headers that tell a client its limits; a search and an event have only the daily two."""
         daily = {
             "X-HubSpot-RateLimit-Daily": str(self.limits.daily),
             "X-HubSpot-RateLimit-Daily-Remaining": str(self.limits.daily - self.used_today()),
         }
-        if search:
+        if family in {"search", "event"}:
             return daily
-        burst = self._burst
+        burst = self._own.get(family, self._burst)
         remaining = burst.remaining(self._clock.now().timestamp())
         secondly = burst.limit // INTERVAL_SECONDS
         return {

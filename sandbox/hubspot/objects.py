@@ -136,7 +136,7 @@ def search_records(call: Call) -> Answer:
     if len(call.raw.decode(errors="replace")) > MOST_CHARACTERS:
         raise invalid(f"The body of a search cannot exceed {MOST_CHARACTERS} characters")
     body = call.json()
-    found = search(table, body, store.now())
+    found = search(store, table, body)
     names = names_to_show(table, text_list(body, "properties"))
     current = (table.records.get(number) for number in found.numbers)
     answer: dict[str, object] = {

@@ -18,7 +18,7 @@ import orjson
 
 from sandbox.hubspot.definitions import Property
 from sandbox.hubspot.errors import HubSpotError, invalid
-from sandbox.hubspot.store import Record, Table
+from sandbox.hubspot.store import HubSpotStore, Record, Table
 from sandbox.hubspot.values import epoch, whole
 
 MOST_CHARACTERS = 3000
@@ -51,7 +51,7 @@ class Found:
     after: str | None
 
 
-def search(table: Table, body: Mapping[str, object], now: int) -> Found:
+def search(store: HubSpotStore, table: Table, body: Mapping[str, object]) -> Found:
     """Find one page of records. Raises HubSpotError for what HubSpot does not accept."""
     limit = _whole(body.get("limit", DEFAULT_PAGE), "limit")
     if not 1 <= limit <= LARGEST_PAGE:
@@ -59,20 +59,22 @@ def search(table: Table, body: Mapping[str, object], now: int) -> Found:
     after = _whole(body.get("after") or 0, "after")
     if after + limit > MOST_RESULTS:
         raise invalid(f"Paging past the first {MOST_RESULTS} results of a search is not possible")
-    indexed = table.index.at(now)
+    indexed = table.index.at(store.now())
     asked = [body.get(name) for name in ("filterGroups", "filters", "sorts", "query")]
-    key = orjson.dumps([table.kind.name, table.index.generation, *asked])
+    key = orjson.dumps([table.kind.name, table.index.generation, store.links.generation, *asked])
     if key != table.index.last_search[0]:
         # Further pages of the same search need no second scan.
-        table.index.last_search = key, tuple(_matches(table, body, indexed))
+        table.index.last_search = key, tuple(_matches(store, table, body, indexed))
     matches = table.index.last_search[1]
     end = after + limit
     following = str(end) if end < len(matches) else None
     return Found(matches[after:end], len(matches), following)
 
 
-def _matches(table: Table, body: Mapping[str, object], indexed: dict[int, Record]) -> Iterable[int]:
-    groups = _filter_groups(table, body)
+def _matches(
+    store: HubSpotStore, table: Table, body: Mapping[str, object], indexed: dict[int, Record]
+) -> Iterable[int]:
+    groups = _filter_groups(store, table, body)
     order = _order(table, body)
     candidates = _candidates(table, body, indexed)
     if groups:
@@ -117,7 +119,7 @@ def _raw_filters(group: object) -> list[Mapping[str, object]]:
     return filters
 
 
-def _filter_groups(table: Table, body: Mapping[str, object]) -> list[list[Test]]:
+def _filter_groups(store: HubSpotStore, table: Table, body: Mapping[str, object]) -> list[list[Test]]:
     groups = [_raw_filters(group) for group in _raw_groups(body)]
     if len(groups) > MOST_GROUPS:
         raise invalid(f"A search cannot have more than {MOST_GROUPS} filter groups")
@@ -125,11 +127,18 @@ def _filter_groups(table: Table, body: Mapping[str, object]) -> list[list[Test]]
         raise invalid(f"A filter group cannot have more than {MOST_FILTERS_IN_GROUP} filters")
     if sum(map(len, groups)) > MOST_FILTERS:
         raise invalid(f"A search cannot have more than {MOST_FILTERS} filters")
-    return [[_test(table, rule) for rule in filters] for filters in groups]
+    return [[_rule(store, table, rule) for rule in filters] for filters in groups]
+
+
+def _rule(store: HubSpotStore, table: Table, rule: Mapping[str, object]) -> Test:
+    """Make one filter into a test of a record."""
+    name = str(rule.get("propertyName"))
+    if name.startswith("associations."):
+        return _association_test(store, table, name.partition(".")[2], rule)
+    return _test(table, rule)
 
 
 def _test(table: Table, rule: Mapping[str, object]) -> Test:
-    """Make one filter into a test of a record."""
     definition = _property(table, rule.get("propertyName"))
     named = str(rule.get("operator"))
     read = _reader(table, definition)
@@ -169,6 +178,17 @@ def _test(table: Table, rule: Mapping[str, object]) -> Test:
         return value is not None and compare(value, operand)
 
     return compares
+
+
+def _association_test(store: HubSpotStore, table: Table, other: str, rule: Mapping[str, object]) -> Test:
+    """Test whether a record is associated with one of some others; not for the account's own types."""
+    there = store.table(other).kind
+    named = str(rule.get("operator"))
+    if named not in {"EQ", "IN"} or there.is_custom or table.kind.is_custom:
+        raise invalid(f"Operator {named} is not possible for associations.{other}")
+    given = [_given(rule, "value")] if named == "EQ" else _given(rule, "values")
+    wanted = {whole(str(one)) for one in given} if isinstance(given, list) else set()
+    return lambda record: any(to in wanted for to, _ in store.links.of(table.kind.name, record.number, there.name))
 
 
 def _membership_test(definition: Property, read: Read, operands: Sequence[Comparable], *, wanted: bool) -> Test:

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from sandbox.hubspot.consents import Consents
 from sandbox.hubspot.definitions import ADMIN_USER_ID, Group, ObjectType, Property
 from sandbox.hubspot.errors import Failure, HubSpotError, InvalidValues, invalid, not_found
+from sandbox.hubspot.eventlog import EventLog
 from sandbox.hubspot.limits import Limiter, Limits, Now
 from sandbox.hubspot.links import Kind, Links
 from sandbox.hubspot.objecttypes import OBJECT_TYPES
@@ -49,6 +51,7 @@ class Source:
 API = Source("INTEGRATION", str(APP_ID))
 PERSON = Source("CRM_UI", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
 IMPORT = Source("IMPORT", "1")
+SUBSCRIPTIONS = Source("EMAIL", "SubscriptionStatuses")
 MERGE = Source("MERGE_OBJECTS", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
 
 
@@ -208,7 +211,8 @@ class HubSpotStore:
 
     `owners` are SeedRecords of object "owners" with email, firstName, lastName and userId.
     `index_lag` is in seconds. With `partial_updates`, trace ids make batch update and upsert
-    answer 207 for a refused value, as they do in batch create; without, it refuses the batch.
+    answer 207 for a refused value, as they do in batch create; without, it refuses the batch. With
+    `data_privacy` a change of a subscription needs its legal basis.
     """
 
     def __init__(  # noqa: PLR0913 - an account has this many settings, each with a default
@@ -222,6 +226,7 @@ class HubSpotStore:
         time_zone: str = "America/New_York",
         portal_id: int = 24601001,
         partial_updates: bool = False,
+        data_privacy: bool = False,
     ) -> None:
         self.clock = clock
         self.portal_id = portal_id
@@ -232,6 +237,8 @@ class HubSpotStore:
         self.index_lag = round(index_lag * 1000)
         self.links = Links({kind.name: kind.singular for kind in OBJECT_TYPES})
         self.pipelines = standard_pipelines()
+        self.events = EventLog(self.index_lag)
+        self.consents = Consents(data_privacy)
         self.tables: dict[str, Table] = {}
         self._type_names: dict[str, str] = {}
         self._last_id = FIRST_ID
@@ -330,6 +337,16 @@ class HubSpotStore:
         """Take labels from an association, or end it."""
         if self.links.has(one.kind.name, number, other.kind.name, to):
             self.links.remove(one.kind.name, number, other.kind.name, to, kinds)
+
+    def mirror_opt_out(self, address: str) -> None:
+        """Let the contact with an address say whether it is out of all email."""
+        table = self.tables["contacts"]
+        number = table.taken.get(("email", address))
+        if number is None:
+            return
+        record, value = table.records[number], "true" if address in self.consents.opted_out else "false"
+        if record.values.get("hs_email_optout", "false") != value:
+            self.update(table, record, {"hs_email_optout": value}, SUBSCRIPTIONS)
 
     def refuse_stage(self, table: Table, before: Mapping[str, str], changes: Mapping[str, str]) -> None:
         """Raise HubSpot's 400 if a record would be in a stage of another pipeline."""
@@ -449,6 +466,8 @@ class HubSpotStore:
         }
         if table.kind.has_email:
             values["hs_all_contact_vids"] = str(number)
+            if values.get("email") in self.consents.opted_out:
+                values["hs_email_optout"] = "true"
         record = Record(number, self._finished(table, values, now), now, now)
         insort(table.live, number)
         self._put(table, None, record, now)

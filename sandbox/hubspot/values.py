@@ -130,6 +130,11 @@ def stored(
     return _STORED[definition.type](definition, text), None
 
 
+def is_email(text: str) -> bool:
+    """Say whether a text is an email address."""
+    return _EMAIL.fullmatch(text.strip().lower()) is not None
+
+
 def is_backward(before: str, after: str) -> bool:
     """Say whether a lifecycle stage would move back, which the API ignores."""
     if before not in LIFECYCLE_STAGES or after not in LIFECYCLE_STAGES:
@@ -210,7 +215,7 @@ def _string(definition: Property, text: str) -> str:
 
 def _email(text: str) -> str:
     address = text.strip().lower()
-    if not _EMAIL.fullmatch(address):
+    if not is_email(address):
         raise InvalidValue("INVALID_EMAIL", f"Email address {text} is invalid")
     return address
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from . import about, batches, bulk, composite, login, reading, records, tooling
 from .call import Call, Endpoint, Server
 from .errors import Refused, not_found, refused
+from .org import INTEGRATION_ID
 from .session import SessionMiddleware, Sessions, json_response, refusal_response
 from .store import SalesforceStore
 
@@ -63,10 +64,24 @@ _ADDRESSES: tuple[tuple[str, Mapping[str, Endpoint]], ...] = (
 )
 
 
-def salesforce_app(store: SalesforceStore, client_id: str, client_secret: str, base_url: str) -> Starlette:
-    """Make the server of an org whose My Domain is `base_url`."""
+def salesforce_app(  # noqa: PLR0913
+    store: SalesforceStore,
+    client_id: str,
+    client_secret: str,
+    base_url: str,
+    *,
+    certificate: str | None = None,
+    refresh_token: str | None = None,
+) -> Starlette:
+    """Make the server of an org whose My Domain is `base_url`.
+
+    `certificate` is the PEM of the public key that JWT assertions are checked with; `refresh_token` is one that the API
+    user was given when they approved the application.
+    """
     sessions = Sessions(store)
-    server = Server(store, sessions, client_id, client_secret, base_url.rstrip("/"))
+    if refresh_token is not None:
+        sessions.allow_refresh(refresh_token, INTEGRATION_ID)
+    server = Server(store, sessions, client_id, client_secret, base_url.rstrip("/"), certificate)
     return Starlette(
         routes=[
             Route(address, _serve(server, endpoints), methods=list(endpoints)) for address, endpoints in _ADDRESSES

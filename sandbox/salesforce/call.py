@@ -40,6 +40,7 @@ class Server:
     client_id: str
     client_secret: str = field(repr=False)
     base_url: str
+    certificate: str | None = None
     cursors: dict[str, Cursor] = field(default_factory=dict, repr=False)
 
 
@@ -108,7 +109,17 @@ class Call:
     def writer(self) -> Writer:
         """Give the user as one who writes."""
         assign = self.request.headers.get("sforce-auto-assign", "TRUE").upper() != "FALSE"
-        return Writer(self.org, self.user_id, self.user_id, assign)
+        wishes = self.request.headers.get("sforce-duplicate-rule-header", "")
+        asked = {
+            name.strip().lower() for name, _, on in (one.partition("=") for one in wishes.split(";")) if _is_true(on)
+        }
+        return Writer(
+            self.org, self.user_id, self.user_id, assign, "allowsave" in asked, "includerecorddetails" in asked
+        )
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() == "true"
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]

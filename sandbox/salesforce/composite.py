@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Message
+from starlette.types import ASGIApp, Message
 
-from .call import Call, Result
+from .call import Call
 from .errors import not_found, refused
 from .session import json_response, refusal_response
 
@@ -39,6 +39,13 @@ class _Answer:
     def good(self) -> bool:
         """Whether the part did what was asked."""
         return self.status < HTTPStatus.BAD_REQUEST
+
+
+_SKIPPED = _Answer(
+    HTTPStatus.PRECONDITION_FAILED,
+    [{"errorCode": "BATCH_PROCESSING_HALTED", "message": "Batch processing halted"}],
+    None,
+)
 
 
 async def composite(call: Call) -> Response:
@@ -78,21 +85,16 @@ async def composite(call: Call) -> Response:
 async def batch(call: Call) -> Response:
     """Run up to 25 independent parts; each counts as a call."""
     body = await call.body()
-    results: list[Result] = []
+    answers: list[_Answer] = []
     for part in _parts(body, "batchRequests"):
         call.server.sessions.spend()
-        if body.get("haltOnError") is True and any(
-            int(str(one["statusCode"])) >= HTTPStatus.BAD_REQUEST for one in results
-        ):
-            answer = _Answer(
-                412, [{"errorCode": "BATCH_PROCESSING_HALTED", "message": "Batch processing halted"}], None
-            )
-        else:
-            url = f"/services/data/{str(part.get('url')).removeprefix('/services/data/')}"
-            answer = await _send(call, str(part.get("method")), url, part.get("richInput"), {})
-        results.append({"statusCode": answer.status, "result": answer.body})
-    failed = any(int(str(one["statusCode"])) >= HTTPStatus.BAD_REQUEST for one in results)
-    return json_response({"hasErrors": failed, "results": results})
+        if body.get("haltOnError") is True and not all(one.good for one in answers):
+            answers.append(_SKIPPED)
+            continue
+        url = f"/services/data/{str(part.get('url')).removeprefix('/services/data/')}"
+        answers.append(await _send(call, str(part.get("method")), url, part.get("richInput"), {}))
+    results = [{"statusCode": one.status, "result": one.body} for one in answers]
+    return json_response({"hasErrors": not all(one.good for one in answers), "results": results})
 
 
 def _parts(body: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
@@ -141,11 +143,20 @@ def _referred(reference: str, answers: Mapping[str, _Answer]) -> object:
         if step is None:
             raise LookupError(reference)
         try:
-            value = value[int(step[2])] if step[2] and isinstance(value, list) else dict(value)[step[1]]  # type: ignore[call-overload]
-        except (LookupError, TypeError, ValueError):
+            value = _step(value, step)
+        except LookupError:
             raise LookupError(reference) from None
         at = step.end()
     return value
+
+
+def _step(value: object, step: re.Match[str]) -> object:
+    """Go one step into an answer: an item of a list, or a key of an object."""
+    if step[2] is not None and isinstance(value, list):
+        return value[int(step[2])]
+    if step[1] is not None and isinstance(value, dict):
+        return value[step[1]]
+    raise LookupError(step[0])
 
 
 def _halted(message: str) -> _Answer:
@@ -179,17 +190,24 @@ async def _send(call: Call, method: str, url: str, body: object, headers: Mappin
         sent.append(message)
 
     try:
-        if _ALLOWED.fullmatch(path) is None:
-            raise HTTPException(404)
-        await call.request.app.router(asked, receive, send)
+        await _router(call, path)(asked, receive, send)
     except HTTPException as error:
+        message = f"HTTP Method '{method}' not allowed"
         refusal = (
             not_found()
             if error.status_code == HTTPStatus.NOT_FOUND
-            else refused("METHOD_NOT_ALLOWED", f"HTTP Method '{method}' not allowed", status=error.status_code)
+            else refused("METHOD_NOT_ALLOWED", message, status=error.status_code)
         )
         await refusal_response(refusal)(asked, receive, send)
     start, *chunks = sent
     found = b"".join(chunk.get("body", b"") for chunk in chunks)
     location = next((value.decode() for key, value in start["headers"] if key == b"location"), None)
     return _Answer(start["status"], orjson.loads(found) if found else None, location)
+
+
+def _router(call: Call, path: str) -> ASGIApp:
+    """Give what serves a part; some resources are served on their own only."""
+    if _ALLOWED.fullmatch(path) is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    router: ASGIApp = call.request.app.router
+    return router

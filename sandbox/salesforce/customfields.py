@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from .errors import Refused, not_found, refused
 from .org import Org
+from .saving import DEVELOPER_NAME
 from .schema import Entity, Field, Row
-from .writes import DEVELOPER_NAME
 
 LONGEST_NAME = 40
 LONGEST_LABEL = 40

@@ -17,6 +17,7 @@ _SOAP = {
     "reference": "tns:ID",
     "address": "urn:address",
 }
+_MASTER_TYPE = "012000000000000AAA"
 _LIST_ENTRY = (
     "activateable",
     "associateEntityType",
@@ -95,23 +96,34 @@ def describe(view: View, entity: Entity) -> dict[str, object]:
         "lookupLayoutable": None,
         "namedLayoutInfos": [],
         "networkScopeFieldName": None,
-        "recordTypeInfos": [
-            {
-                "active": True,
-                "available": True,
-                "defaultRecordTypeMapping": True,
-                "developerName": "Master",
-                "master": True,
-                "name": "Master",
-                "recordTypeId": "012000000000000AAA",
-                "urls": {"layout": f"{view.prefix}/sobjects/{entity.name}/describe/layouts/012000000000000AAA"},
-            }
-        ],
+        "recordTypeInfos": _record_types(view, entity),
         "searchLayoutable": not entity.setup,
         "sobjectDescribeOption": "FULL",
         "supportedScopes": [{"label": f"All {entity.plural.lower()}", "name": "everything"}],
         **_entity(view, entity),
     }
+
+
+def _record_types(view: View, entity: Entity) -> list[dict[str, object]]:
+    """List an object's record types, the master last; it is the default where there is no other."""
+    types = view.org.schema.entity("RecordType")
+    own = [] if types is None else [row for row in view.org.rows(types) if row["SobjectType"] == entity.name]
+    listed = [(row["Id"], row["DeveloperName"], row["Name"], row["IsActive"]) for row in own]
+    return [
+        {
+            "active": active,
+            "available": True,
+            "defaultRecordTypeMapping": at == 0,
+            "developerName": developer_name,
+            "master": record_type_id == _MASTER_TYPE,
+            "name": name,
+            "recordTypeId": record_type_id,
+            "urls": {"layout": f"{view.prefix}/sobjects/{entity.name}/describe/layouts/{record_type_id}"},
+        }
+        for at, (record_type_id, developer_name, name, active) in enumerate(
+            [*listed, (_MASTER_TYPE, "Master", "Master", True)]
+        )
+    ]
 
 
 def _entity(view: View, entity: Entity) -> dict[str, object]:
@@ -121,7 +133,7 @@ def _entity(view: View, entity: Entity) -> dict[str, object]:
         "associateEntityType": None,
         "associateParentEntity": None,
         "createable": entity.createable,
-        "custom": False,
+        "custom": entity.name.endswith("__c"),
         "customSetting": False,
         "deepCloneable": False,
         "deletable": entity.deletable,
@@ -158,7 +170,7 @@ def describe_field(view: View, entity: Entity, field: Field, can_write: bool) ->
         "aiPredictionField": False,
         "autoNumber": False,
         "byteLength": field.length if is_id else field.length * 3 if textual else 0,
-        "calculated": False,
+        "calculated": field.formula is not None,
         "calculatedFormula": None,
         "cascadeDelete": False,
         "caseSensitive": field.case_sensitive,

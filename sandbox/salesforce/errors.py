@@ -7,7 +7,7 @@ Refused            an answer of [{message, errorCode, fields?}] with its HTTP st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -18,10 +18,14 @@ class Problem:
     code: str
     message: str
     fields: tuple[str, ...] | None = None
+    duplicates: Mapping[str, object] | None = None
+    """What a duplicate rule found, told only to a request about one record."""
 
     def as_error(self) -> dict[str, object]:
         """Write it as the answer to a request about one record."""
         body: dict[str, object] = {"message": self.message, "errorCode": self.code}
+        if self.duplicates is not None:
+            return {"duplicateResult": self.duplicates, **body}
         return body if self.fields is None else {**body, "fields": list(self.fields)}
 
     def as_row_error(self) -> dict[str, object]:

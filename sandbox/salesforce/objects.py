@@ -230,6 +230,7 @@ _LEAD = Entity(
         _fixed(Field("ConvertedDate", "Converted Date", "date")),
         _fixed(_reference("ConvertedAccountId", "Converted Account ID", "Account")),
         _fixed(_reference("ConvertedContactId", "Converted Contact ID", "Contact")),
+        _fixed(_reference("ConvertedOpportunityId", "Converted Opportunity ID", "Opportunity")),
         *_STAMPS,
         _fixed(Field("LastActivityDate", "Last Activity", "date")),
     ),
@@ -365,12 +366,261 @@ _CUSTOM_FIELD = Entity(
     tooling=True,
 )
 
+_STAGES = _choices(
+    "Prospecting;Qualification;Needs Analysis;Value Proposition;Id. Decision Makers;Perception Analysis;"
+    "Proposal/Price Quote;Negotiation/Review;Closed Won;Closed Lost"
+)
+_FORECASTS = _choices("Omitted;Pipeline;BestCase;MostLikely;Forecast;Closed")
+_FORECAST_NAMES = _choices("Omitted;Pipeline;Best Case;Commit;Closed")
+_OPPORTUNITY_TYPES = _choices(
+    "Existing Customer - Upgrade;Existing Customer - Replacement;Existing Customer - Downgrade;New Customer"
+)
+_ROLES = _choices(
+    "Business User;Decision Maker;Economic Buyer;Economic Decision Maker;Evaluator;Executive Sponsor;Influencer;"
+    "Technical Buyer;Other"
+)
+
+_OPPORTUNITY = Entity(
+    "Opportunity",
+    "Opportunity",
+    "Opportunities",
+    "006",
+    (
+        _id("Opportunity"),
+        _mark("IsDeleted", "Deleted"),
+        replace(_reference("AccountId", "Account ID", "Account", children="Opportunities"), cascade_delete=True),
+        _flag("IsPrivate", "Private"),
+        _core(Field("Name", "Name", "string", 120, nillable=False, name_field=True, id_lookup=True)),
+        Field("Description", "Description", "textarea", 32_000, extra="plaintextarea"),
+        _core(Field("StageName", "Stage", "picklist", 255, nillable=False, values=_STAGES)),
+        Field("Amount", "Amount", "currency", precision=18, scale=2),
+        Field("Probability", "Probability (%)", "percent", precision=3, defaulted=True),
+        _fixed(Field("ExpectedRevenue", "Expected Amount", "currency", precision=18, scale=2)),
+        Field("TotalOpportunityQuantity", "Quantity", "double", precision=18, scale=2),
+        _core(Field("CloseDate", "Close Date", "date", nillable=False)),
+        Field("Type", "Opportunity Type", "picklist", 255, values=_OPPORTUNITY_TYPES),
+        Field("NextStep", "Next Step", "string", 255),
+        Field("LeadSource", "Lead Source", "picklist", 255, values=_SOURCES),
+        _mark("IsClosed", "Closed"),
+        _mark("IsWon", "Won"),
+        _fixed(Field("ForecastCategory", "Forecast Category", "picklist", 40, values=_FORECASTS, restricted=True)),
+        _core(
+            Field(
+                "ForecastCategoryName",
+                "Forecast Category",
+                "picklist",
+                255,
+                values=_FORECAST_NAMES,
+                restricted=True,
+                defaulted=True,
+            )
+        ),
+        _reference("CampaignId", "Campaign ID", "Campaign", children="Opportunities"),
+        _owner("User"),
+        *_STAMPS,
+        _fixed(Field("LastActivityDate", "Last Activity", "date")),
+        _fixed(Field("FiscalQuarter", "Fiscal Quarter", "int", digits=8)),
+        _fixed(Field("FiscalYear", "Fiscal Year", "int", digits=8)),
+        _fixed(Field("Fiscal", "Fiscal Period", "string", 6)),
+        # Given once, it makes the primary contact role; no path leads through it.
+        replace(_core(_reference("ContactId", "Contact ID", "Contact")), updateable=False, relationship=None),
+    ),
+)
+
+_CONTACT_ROLE = Entity(
+    "OpportunityContactRole",
+    "Opportunity Contact Role",
+    "Opportunity Contact Role",
+    "00K",
+    (
+        _id("Contact Role"),
+        _core(_parent("OpportunityId", "Opportunity ID", "Opportunity", children="OpportunityContactRoles")),
+        replace(
+            _core(_reference("ContactId", "Contact ID", "Contact", children="OpportunityContactRoles")),
+            nillable=False,
+            cascade_delete=True,
+        ),
+        Field("Role", "Role", "picklist", 40, values=_ROLES),
+        _core(_flag("IsPrimary", "Primary")),
+        *_STAMPS,
+        _mark("IsDeleted", "Deleted"),
+    ),
+)
+
+_TASK_STATES = _choices("Not Started;In Progress;Completed;Waiting on someone else;Deferred")
+_TASK = Entity(
+    "Task",
+    "Task",
+    "Tasks",
+    "00T",
+    (
+        _id("Activity"),
+        _reference("WhoId", "Name ID", "Contact", "Lead", children="Tasks"),
+        _reference("WhatId", "Related To ID", "Account", "Asset", "Campaign", "Opportunity", children="Tasks"),
+        Field("Subject", "Subject", "combobox", 255),
+        Field("ActivityDate", "Due Date Only", "date"),
+        _core(
+            Field(
+                "Status",
+                "Status",
+                "picklist",
+                255,
+                nillable=False,
+                default=_TASK_STATES[0],
+                defaulted=True,
+                values=_TASK_STATES,
+            )
+        ),
+        _core(
+            Field(
+                "Priority",
+                "Priority",
+                "picklist",
+                255,
+                nillable=False,
+                default="Normal",
+                defaulted=True,
+                values=_choices("High;Normal;Low"),
+            )
+        ),
+        _mark("IsHighPriority", "High Priority"),
+        _owner("User"),
+        Field("Description", "Description", "textarea", 32_000, extra="plaintextarea"),
+        _mark("IsDeleted", "Deleted"),
+        _fixed(_reference("AccountId", "Account ID", "Account")),
+        _mark("IsClosed", "Closed"),
+        *_STAMPS,
+        _mark("IsArchived", "Archived"),
+        _core(Field("TaskSubtype", "Task Subtype", "picklist", 40, default="Task", values=_choices("Task;Call;Email"))),
+        _fixed(Field("CompletedDateTime", "Completed Date/Time", "datetime")),
+    ),
+)
+
+_ASSET = Entity(
+    "Asset",
+    "Asset",
+    "Assets",
+    "02i",
+    (
+        _id("Asset"),
+        replace(_reference("ContactId", "Contact ID", "Contact", children="Assets"), cascade_delete=True),
+        replace(_reference("AccountId", "Account ID", "Account", children="Assets"), cascade_delete=True),
+        _reference("ParentId", "Parent Asset ID", "Asset", children="ChildAssets"),
+        _flag("IsCompetitorProduct", "Competitor Asset"),
+        *_STAMPS,
+        _mark("IsDeleted", "Deleted"),
+        _core(Field("Name", "Asset Name", "string", 255, nillable=False, name_field=True)),
+        Field("SerialNumber", "Serial Number", "string", 80),
+        Field("InstallDate", "Install Date", "date"),
+        Field("PurchaseDate", "Purchase Date", "date"),
+        Field("UsageEndDate", "Usage End Date", "date"),
+        Field("Status", "Status", "picklist", 40, values=_choices("Shipped;Installed;Registered;Obsolete;Purchased")),
+        Field("Price", "Price", "currency", precision=18),
+        Field("Quantity", "Quantity", "double", precision=18, scale=2),
+        Field("Description", "Description", "textarea", 32_000, extra="plaintextarea"),
+        _owner("User"),
+    ),
+)
+
+_CAMPAIGN = Entity(
+    "Campaign",
+    "Campaign",
+    "Campaigns",
+    "701",
+    (
+        _id("Campaign"),
+        _mark("IsDeleted", "Deleted"),
+        _core(Field("Name", "Name", "string", 80, nillable=False, name_field=True)),
+        _reference("ParentId", "Parent Campaign ID", "Campaign", children="ChildCampaigns"),
+        Field("Type", "Type", "picklist", 40, values=_choices("Conference;Webinar;Advertisement;Email;Other")),
+        Field("Status", "Status", "picklist", 40, values=_choices("Planned;In Progress;Completed;Aborted")),
+        Field("StartDate", "Start Date", "date"),
+        Field("EndDate", "End Date", "date"),
+        _flag("IsActive", "Active"),
+        Field("Description", "Description", "textarea", 32_000, extra="plaintextarea"),
+        _owner("User"),
+        *_STAMPS,
+    ),
+)
+
+_RECORD_TYPE = Entity(
+    "RecordType",
+    "Record Type",
+    "Record Types",
+    "012",
+    (
+        _id("Record Type"),
+        _fixed(Field("Name", "Name", "string", 80, nillable=False, name_field=True)),
+        _fixed(Field("DeveloperName", "Record Type Name", "string", 80, nillable=False)),
+        _fixed(Field("Description", "Description", "string", 255)),
+        _fixed(Field("SobjectType", "SObject Type Name", "picklist", 40, nillable=False)),
+        _mark("IsActive", "Active", default=True),
+        _mark("IsPersonType", "Is Person Type"),
+        *_STAMPS,
+    ),
+    createable=False,
+    updateable=False,
+    deletable=False,
+    setup=True,
+)
+
+IS_PERSON_ACCOUNT = _mark("IsPersonAccount", "Is Person Account")
+PERSON_CONTACT_ID = _fixed(
+    Field("PersonContactId", "Contact ID", "reference", 18, references=("Contact",), relationship="PersonContact")
+)
+RECORD_TYPE_ID = _core(_reference("RecordTypeId", "Record Type ID", "RecordType"))
+
+
+def custom_object(name: str, label: str, plural: str, prefix: str) -> Entity:
+    """Make an object as an administrator does, with a text for its name."""
+    own = Field("Name", f"{label} Name", "string", 80, name_field=True, id_lookup=True, defaulted=True)
+    fields = (_id("Record"), _owner("Group", "User"), _mark("IsDeleted", "Deleted"), _core(own), *_STAMPS)
+    return Entity(name, label, plural, prefix, fields)
+
+
+def person_account_field(field: Field) -> Field:
+    """Give what a person account shows of a custom field of contacts."""
+    name = f"{field.name.removesuffix('__c')}__pc"
+    relationship = None if field.relationship is None else field.relationship.removesuffix("__r") + "__pr"
+    bare = replace(field, name=name, relationship=relationship, children=None)
+    return replace(bare, id_lookup=False, external_id=False, unique=False)
+
+
+HISTORY_PREFIX = "017"
+
+
+def history_object(entity: Entity) -> Entity:
+    """Make the object that holds the history of another one's fields."""
+    custom = entity.name.endswith("__c")
+    name = entity.name.removesuffix("__c") + "__History" if custom else f"{entity.name}History"
+    name = "OpportunityFieldHistory" if entity.name == "Opportunity" else name
+    parent = _fixed(_reference("ParentId" if custom else f"{entity.name}Id", f"{entity.label} ID", entity.name))
+    fields = (
+        _id("History"),
+        _mark("IsDeleted", "Deleted"),
+        replace(parent, children="Histories", cascade_delete=True),
+        *_STAMPS[1:2],
+        _STAMPS[0],
+        _fixed(Field("Field", "Changed Field", "picklist", 255)),
+        _fixed(Field("OldValue", "Old Value", "anyType")),
+        _fixed(Field("NewValue", "New Value", "anyType")),
+    )
+    label = f"{entity.label} History"
+    return Entity(name, label, label, HISTORY_PREFIX, fields, createable=False, updateable=False, deletable=False)
+
+
 OBJECTS = (
     _ACCOUNT,
     _CONTACT,
     _LEAD,
+    _OPPORTUNITY,
+    _CONTACT_ROLE,
+    _TASK,
+    _ASSET,
+    _CAMPAIGN,
     _USER,
     _GROUP,
+    _RECORD_TYPE,
     _ORGANIZATION,
     _PERMISSION_SET,
     _ASSIGNMENT,

@@ -15,7 +15,9 @@ from sandbox.clock import Clock
 
 from .errors import Refused, refused
 from .ids import checksum, make_id
-from .objects import OBJECTS
+from .objects import OBJECTS, RECORD_TYPE_ID, person_account_field
+from .queries import leaf
+from .rules import Rules
 from .schema import Entity, Field, Row, Schema
 from .values import write_time
 
@@ -40,6 +42,8 @@ class Org:
         self._rows: dict[str, dict[str, Row]] = {one.name: {} for one in self.schema.entities()}
         self._holders: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self._grants: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self.rules = Rules()
+        self.person_accounts = False
         self._undo: list[tuple[Entity, str, Row | None]] | None = None
         self._locks: dict[str, int] = {}
         self._made = 0
@@ -100,6 +104,13 @@ class Org:
         entity = self.schema.entity_of(record_id) if isinstance(record_id, str) else None
         row = None if entity is None else self._rows[entity.name].get(str(record_id))
         return None if row is None or row.get("IsDeleted") else row
+
+    def user_named(self, username: str) -> str | None:
+        """Find an active user by the name that they log in with."""
+        for row in self._rows["User"].values():
+            if str(row["Username"]).lower() == username.lower() and row.get("IsActive"):
+                return str(row["Id"])
+        return None
 
     def save(self, entity: Entity, row: Row) -> None:
         """Put a row in place of the one with its id, if there is one."""
@@ -192,8 +203,35 @@ class Org:
 
     # schema
 
+    def add_entity(self, entity: Entity) -> None:
+        """Add an object without records."""
+        self.schema.add_entity(entity)
+        self._rows[entity.name] = {}
+        self._touch()
+
+    def add_record_type(self, entity: Entity, developer_name: str, label: str, *, person: bool = False) -> str:
+        """Give an object one more record type and return its id; the first brings the field with it."""
+        types = self.schema.entity("RecordType")
+        if types is None:
+            raise KeyError("RecordType")
+        if self.schema.field(entity, RECORD_TYPE_ID.name) is None:
+            self.schema.add_field(entity, RECORD_TYPE_ID)
+        record_id = self.new_id(types)
+        values: Row = {
+            "Id": record_id,
+            "Name": label,
+            "DeveloperName": developer_name,
+            "SobjectType": entity.name,
+            "IsActive": True,
+            "IsPersonType": person,
+        }
+        self.save(types, {**values, **self.stamps(ADMIN_ID, created=True)})
+        return record_id
+
     def add_field(self, entity: Entity, field: Field) -> None:
         """Give an object a custom field; a checkbox is false on the records that exist."""
+        if self.person_accounts and entity.name == "Contact" and (account := self.schema.entity("Account")):
+            self.add_field(account, person_account_field(field))
         self.schema.add_field(entity, field)
         if field.default is not None:
             for row in list(self.rows(entity)):
@@ -202,6 +240,8 @@ class Org:
 
     def remove_field(self, entity: Entity, field: Field) -> None:
         """Delete a custom field, its values and its permissions."""
+        if self.person_accounts and entity.name == "Contact" and (account := self.schema.entity("Account")):
+            self.remove_field(account, person_account_field(field))
         self.schema.remove_field(entity, field.name)
         for row in list(self.rows(entity)):
             self.save(entity, {key: value for key, value in row.items() if key != field.name})
@@ -219,13 +259,13 @@ class Org:
         """Whether a user sees a field; None is the org itself and sees all."""
         if user_id is None or field.granted:
             return True
-        return f"{entity.name}.{field.name}" in self._granted(user_id)[0]
+        return _permission(entity, field) in self._granted(user_id)[0]
 
     def may_edit(self, user_id: str | None, entity: Entity, field: Field) -> bool:
         """Whether a user's permissions let a field be written."""
         if user_id is None or field.granted:
             return True
-        return f"{entity.name}.{field.name}" in self._granted(user_id)[1]
+        return _permission(entity, field) in self._granted(user_id)[1]
 
     def _granted(self, user_id: str) -> tuple[frozenset[str], frozenset[str]]:
         """Give the fields that a user's permission sets let be read, and edited."""
@@ -291,9 +331,13 @@ class View:
         return None
 
     def rows(self, entity: Entity) -> Iterable[Row]:
-        """Give an object's rows; deleted ones only in `queryAll`."""
+        """Give an object's rows; deleted and archived ones only in `queryAll`."""
         rows = self.org.rows(entity)
-        return rows if self.deleted else (row for row in rows if not row.get("IsDeleted"))
+        if self.deleted:
+            return rows
+        if entity.name == "Task":
+            return (row for row in rows if not row.get("IsDeleted") and not row.get("IsArchived"))
+        return (row for row in rows if not row.get("IsDeleted"))
 
     def row(self, record_id: object) -> Row | None:
         """Find a row of any object that is not deleted."""
@@ -302,6 +346,12 @@ class View:
     def attributes(self, entity: Entity, row: Row) -> dict[str, object]:
         """Say a record's type and address."""
         return {"type": entity.name, "url": f"{self.prefix}/sobjects/{entity.name}/{row['Id']}"}
+
+    def record(self, entity: Entity, row: Row) -> Row:
+        """Write a whole record as `GET /sobjects/X/id` does."""
+        whole = self.attributes(entity, row)
+        fields = {field.name: leaf(field)(row) for field in self.fields(entity)}
+        return {"attributes": whole, **fields}
 
     def today(self) -> date:
         """Give the date; the API user works in UTC."""
@@ -320,6 +370,13 @@ def _user(first: str, last: str, email: str) -> Row:
         "UserType": "Standard",
         "TimeZoneSidKey": "GMT",
     }
+
+
+def _permission(entity: Entity, field: Field) -> str:
+    """Name the permission that shows a field; a person account's `__pc` field has the one of its contact's field."""
+    if field.name.endswith("__pc"):
+        return f"Contact.{field.name.removesuffix('__pc')}__c"
+    return f"{entity.name}.{field.name}"
 
 
 def _index_key(field: Field, row: Row) -> str | None:

@@ -194,7 +194,7 @@ class _Runner:
 
     def _reader(self, hops: Sequence[tuple[Field, Entity]], field: Field) -> _Getter:
         """Make a reader of a field's value from the row that its path starts at."""
-        get = stored(field)
+        get = field.reader()
         references = [reference.name for reference, _ in hops]
         if not references:
             return get
@@ -480,15 +480,7 @@ def leaf(field: Field) -> _Getter:
     if field.type == "address":
         prefix = name.removesuffix("Address")
         return lambda row: address(prefix, row)
-    return stored(field)
-
-
-def stored(field: Field) -> _Getter:
-    """Make a reader of a field's value: the one kept in the row, or the one that its formula gives now."""
-    if field.formula is not None:
-        return field.formula
-    name = field.name
-    return lambda row: row.get(name)
+    return field.reader()
 
 
 def _normaliser(field: Field) -> Callable[[object], _Key | None]:

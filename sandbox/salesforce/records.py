@@ -14,7 +14,6 @@ from .org import View
 from .queries import leaf
 from .schema import Entity, Field, Row
 from .session import json_response
-from .store import record
 from .values import read_time, write_time
 from .writes import create, delete, external_id, live_row, matches, update
 
@@ -104,7 +103,7 @@ def read_record(call: Call, view: View, entity: Entity, record_id: str) -> Resul
         raise
     asked = call.request.query_params.get("fields")
     return (
-        record(view, entity, row)
+        view.record(entity, row)
         if asked is None
         else project(view, entity, [name.strip() for name in asked.split(",")])(row)
     )

@@ -50,7 +50,14 @@ class Field:
     @property
     def custom(self) -> bool:
         """Whether an administrator made it."""
-        return self.name.endswith("__c")
+        return self.name.endswith(("__c", "__pc"))
+
+    def reader(self) -> Callable[[Row], object]:
+        """Make a reader of the value: the one kept in the row, or the one that the formula gives now."""
+        if self.formula is not None:
+            return self.formula
+        name = self.name
+        return lambda row: row.get(name)
 
     @property
     def indexed(self) -> bool:
@@ -136,6 +143,13 @@ class Schema:
     def add_field(self, entity: Entity, new: Field) -> None:
         """Put a field at the end of an object."""
         self._fields[entity.name][new.name.lower()] = new
+        self._indexed[entity.name] = self._find_indexed(entity.name)
+
+    def add_entity(self, entity: Entity) -> None:
+        """Add an object."""
+        self._entities[entity.name.lower()] = entity
+        self._prefixes.setdefault(entity.prefix, entity)
+        self._fields[entity.name] = {one.name.lower(): one for one in entity.fields}
         self._indexed[entity.name] = self._find_indexed(entity.name)
 
     def remove_field(self, entity: Entity, name: str) -> None:

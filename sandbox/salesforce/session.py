@@ -30,6 +30,7 @@ class Sessions:
     def __init__(self, store: SalesforceStore) -> None:
         self.store = store
         self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._refresh: dict[str, str] = {}
         self._requests: deque[datetime] = deque()
 
     def open(self, user_id: str) -> str:
@@ -37,6 +38,18 @@ class Sessions:
         token = f"{ORG_ID[:15]}!{secrets.token_urlsafe(48)}"
         self._tokens[token] = (user_id, self.store.clock.now())
         return token
+
+    def allow_refresh(self, refresh_token: str, user_id: str) -> None:
+        """Let a token, once, be changed for a session of a user."""
+        self._refresh[refresh_token] = user_id
+
+    def refresh(self, refresh_token: str) -> tuple[str | None, str]:
+        """Give whose a refresh token is, and the one to use from now on; None if it is unknown or spent."""
+        user_id = self._refresh.pop(refresh_token, None)
+        fresh = f"5Aep{secrets.token_urlsafe(48)}"
+        if user_id is not None:
+            self.allow_refresh(fresh, user_id)
+        return user_id, fresh
 
     def user(self, authorization: str | None) -> str:
         """Find who a token belongs to; raises Refused with INVALID_SESSION_ID."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from sandbox.clock import Clock
 from sandbox.records import SeedRecord
 
+from .conversion import Conversion, convert
 from .errors import Refused
 from .ids import full_id
 from .jobs import Jobs
+from .objects import custom_object, history_object
 from .org import ADMIN_ID, Org, View
-from .queries import stored
-from .schema import Entity, Row, address
+from .personaccounts import enable, is_person, mirror, name_of
+from .rules import DuplicateRule, Flow, Tracked, ValidationRule
+from .schema import Entity, Field, Row
 from .values import write_time
-from .writes import Writer, delete, full_name, update
+from .writes import Writer, delete, update
 
 DAILY_REQUESTS = 100_000
+MOST_TRACKED = 20
 
 
 class SalesforceStore:
@@ -25,11 +30,20 @@ class SalesforceStore:
     Seeds are planted as they are: a record that the API would refuse today may be years old.
     """
 
-    def __init__(self, records: Iterable[SeedRecord], clock: Clock, *, daily_requests: int = DAILY_REQUESTS) -> None:
+    def __init__(
+        self,
+        records: Iterable[SeedRecord],
+        clock: Clock,
+        *,
+        daily_requests: int = DAILY_REQUESTS,
+        person_accounts: bool = False,
+    ) -> None:
         self.clock = clock
         self.daily_requests = daily_requests
         self.org = Org(clock)
         self.jobs = Jobs(self.org)
+        if person_accounts:
+            enable(self.org)
         for record in records:
             self._plant(record)
 
@@ -48,8 +62,10 @@ class SalesforceStore:
             row.setdefault("OwnerId", ADMIN_ID)
         if "isdeleted" in fields:
             row["IsDeleted"] = record.archived
-        if "lastname" in fields:
-            row["Name"] = full_name(row)
+        if entity.name == "Account" and self.org.person_accounts:
+            row["IsPersonAccount"] = row.get("LastName") is not None
+        if "lastname" in fields and (entity.name != "Account" or is_person(row)):
+            row["Name"] = name_of(row)
         created, updated = write_time(record.created_at), write_time(record.updated_at)
         stamps: Row = {
             "Id": record.id,
@@ -60,6 +76,7 @@ class SalesforceStore:
             "SystemModstamp": updated,
         }
         self.org.save(entity, {**row, **stamps})
+        mirror(self.org, entity, {**row, **stamps})
 
     def edit(self, object_type: str, record_id: str, properties: Mapping[str, object]) -> None:
         """Change fields as the record's owner would, in the browser.
@@ -110,6 +127,58 @@ class SalesforceStore:
         """Let the next writes of a record fail, as when somebody else is saving it."""
         self.org.lock(str(self._row(self._entity(object_type), record_id)["Id"]), writes)
 
+    # what an administrator sets up
+
+    def add_object(self, name: str, label: str, plural: str) -> None:
+        """Make a custom object; its name ends in `__c`."""
+        if not name.endswith("__c") or self.org.schema.entity(name) is not None:
+            raise ValueError(f"{name} cannot be the name of a new custom object")
+        number = sum(entity.name.endswith("__c") for entity in self.org.schema.entities())
+        self.org.add_entity(custom_object(name, label, plural, f"a{number:02}"))
+
+    def add_record_type(self, object_type: str, developer_name: str, label: str) -> str:
+        """Give an object one more record type and return its id."""
+        return self.org.add_record_type(self._entity(object_type), developer_name, label)
+
+    def add_formula(self, object_type: str, field: Field, compute: Callable[[Row], object]) -> None:
+        """Give an object a formula field, visible to all; it is computed when it is read, and bumps nothing."""
+        read_only = replace(field, createable=False, updateable=False, formula=compute)
+        self.org.add_field(self._entity(object_type), read_only)
+
+    def add_validation_rule(self, rule: ValidationRule) -> None:
+        """Refuse records that a rule says are wrong."""
+        self.org.rules.validations.setdefault(self._entity(rule.object).name, []).append(rule)
+
+    def add_duplicate_rule(self, rule: DuplicateRule) -> None:
+        """Look for duplicates among the records of an object."""
+        self.org.rules.duplicates.setdefault(self._entity(rule.object).name, []).append(rule)
+
+    def add_flow(self, object_type: str, flow: Flow) -> None:
+        """Run a flow before every save of an object's records, those that change nothing too."""
+        self.org.rules.flows.setdefault(self._entity(object_type).name, []).append(flow)
+
+    def track_history(self, object_type: str, *fields: str) -> None:
+        """Keep the history of up to 20 fields of an object in an object of its own."""
+        entity = self._entity(object_type)
+        known = self.org.schema.fields(entity)
+        if len(fields) > MOST_TRACKED or any(name.lower() not in known for name in fields):
+            raise ValueError(f"{entity.name}: {MOST_TRACKED} fields at most, and none that it does not have")
+        history = history_object(entity)
+        self.org.add_entity(history)
+        names = tuple(known[name.lower()].name for name in fields)
+        self.org.rules.tracked[entity.name] = Tracked(names, history, history.fields[2].name)
+
+    # what people and systems do beside the REST API
+
+    def convert_lead(
+        self, lead_id: str, *, account_id: str | None = None, contact_id: str | None = None, opportunity: bool = False
+    ) -> Conversion:
+        """Make an account, a contact and perhaps an opportunity of a lead, or take ones that exist."""
+        lead = self._row(self._entity("Lead"), lead_id)
+        if lead.get("IsConverted"):
+            raise KeyError(f"lead {lead_id} is converted already")
+        return convert(self._person(lead), lead, account_id, contact_id, opportunity=opportunity)
+
     def fail_bulk_job(self, after: int, message: str = "InternalServerError : Too many retries of one batch") -> None:
         """Let the next Bulk job that writes fail once it has done so many rows; what it wrote stays."""
         self.jobs.fail_next(after, message)
@@ -118,7 +187,7 @@ class SalesforceStore:
         """Give all records of an object with all their fields, deleted ones too."""
         entity = self._entity(object_type)
         view = View(self.org, None, "/services/data/v66.0", deleted=True, tooling=entity.tooling)
-        return [record(view, entity, row) for row in self.org.rows(entity)]
+        return [view.record(entity, row) for row in self.org.rows(entity)]
 
     def _person(self, row: Row) -> Writer:
         """Write as the record's owner, or as the administrator if that is not a user."""
@@ -138,14 +207,3 @@ class SalesforceStore:
         if row is None or row.get("IsDeleted"):
             raise KeyError(f"Salesforce has no {entity.name} {record_id}")
         return row
-
-
-def record(view: View, entity: Entity, row: Row) -> dict[str, object]:
-    """Write a whole record as `GET /sobjects/X/id` does."""
-    whole: dict[str, object] = {"attributes": view.attributes(entity, row)}
-    for field in view.fields(entity):
-        if field.type == "address":
-            whole[field.name] = address(field.name.removesuffix("Address"), row)
-        else:
-            whole[field.name] = stored(field)(row)
-    return whole

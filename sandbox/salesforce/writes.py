@@ -5,27 +5,14 @@ Every function raises Refused, and then has changed nothing. `user_id` None is t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from .errors import Problem, Refused, Unreadable, not_found, refused
 from .ids import full_id
-from .org import QUEUE_ID, Org
+from .org import Org
+from .personaccounts import check_contact
 from .schema import Entity, Field, Row
 from .values import read_value
-
-DEVELOPER_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who writes, and whether the active assignment rules run on what they write."""
-
-    org: Org
-    user_id: str | None
-    stamp_id: str
-    assign: bool = True
 
 
 def create(writer: Writer, entity: Entity, payload: Mapping[str, object]) -> str:
@@ -44,7 +31,7 @@ def create(writer: Writer, entity: Entity, payload: Mapping[str, object]) -> str
     if org.schema.field(entity, "OwnerId") and row.get("OwnerId") is None:
         row["OwnerId"] = writer.stamp_id
     row |= org.stamps(writer.stamp_id, created=True)
-    _save(writer, entity, row, values)
+    save(writer, entity, row, None, values)
     return str(row["Id"])
 
 
@@ -58,20 +45,22 @@ def update(writer: Writer, entity: Entity, record_id: str, payload: Mapping[str,
     if row.get("IsConverted"):
         raise refused("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", ())
     org.check_lock(str(row["Id"]))
-    _save(writer, entity, {**row, **values, **org.stamps(writer.stamp_id)}, values)
+    save(writer, entity, {**row, **values, **org.stamps(writer.stamp_id)}, row, values)
 
 
-def delete(writer: Writer, entity: Entity, record_id: str) -> None:
+def delete(writer: Writer, entity: Entity, record_id: str, *, with_parent: bool = False) -> None:
     """Move a record and what hangs on it to the recycle bin; setup objects are just gone."""
     org = writer.org
     row = live_row(org, entity, record_id)
     if not entity.deletable:
         raise refused("INSUFFICIENT_ACCESS_OR_READONLY", f"{entity.label} records cannot be deleted")
+    if not with_parent and entity.name == "Contact":
+        check_contact(org, row, row)
     for child, field in org.schema.parents(entity):
         if field.cascade_delete:
             for one in list(org.rows(child)):
                 if one.get(field.name) == row["Id"] and not one.get("IsDeleted"):
-                    delete(writer, child, str(one["Id"]))
+                    delete(writer, child, str(one["Id"]), with_parent=True)
     if entity.setup:
         org.remove(entity, str(row["Id"]))
     else:
@@ -199,83 +188,3 @@ def _reference(org: Org, field: Field, value: object) -> object:
     if field.name == "OwnerId" and row.get("IsActive") is False:
         raise refused("INACTIVE_OWNER_OR_USER", f"operation performed with inactive user [{found[:15]}]", ())
     return found
-
-
-def _save(writer: Writer, entity: Entity, row: Row, written: Row) -> None:
-    """Apply what holds for whole records, then store one."""
-    org = writer.org
-    for name, value in written.items():
-        field = org.schema.field(entity, name)
-        if field is None or not field.unique:
-            continue
-        holder = next((one for one in org.holders(entity, field, value) if one != row["Id"]), None)
-        if holder is not None:
-            raise refused(
-                "DUPLICATE_VALUE",
-                f"duplicate value found: {name} duplicates value on record with id: {holder[:15]}",
-                (name,),
-            )
-    if org.schema.field(entity, "LastName"):
-        row["Name"] = full_name(row)
-    if entity.name == "Lead" and writer.assign:
-        row["OwnerId"] = QUEUE_ID
-    if entity.setup:
-        _check_setup(org, entity, row)
-    org.save(entity, {key: value for key, value in row.items() if org.schema.field(entity, key)})
-
-
-def full_name(row: Row) -> str:
-    """Put a person's name together from its parts."""
-    return " ".join(str(row[part]) for part in ("FirstName", "LastName") if row.get(part))
-
-
-def _check_setup(org: Org, entity: Entity, row: Row) -> None:
-    """Apply the rules of the permission objects."""
-    if entity.name == "PermissionSet" and not DEVELOPER_NAME.fullmatch(str(row["Name"])):
-        raise refused(
-            "FIELD_INTEGRITY_EXCEPTION",
-            "Permission Set Name: begins with a letter, holds only letters, digits and single "
-            f"underscores, and does not end with one: {row['Name']}",
-            ("Name",),
-        )
-    others = [one for one in org.rows(entity) if one["Id"] != row["Id"]]
-    if entity.name == "PermissionSetAssignment":
-        pair = ("AssigneeId", "PermissionSetId")
-        if any(all(one[key] == row[key] for key in pair) for one in others):
-            raise refused(
-                "DUPLICATE_VALUE",
-                f"Duplicate PermissionSetAssignment.  Assignee: {str(row['AssigneeId'])[:15]}; "
-                f"Permission Set: {str(row['PermissionSetId'])[:15]}",
-                pair,
-            )
-    if entity.name == "FieldPermissions":
-        _check_field_permissions(org, row, others)
-
-
-def _check_field_permissions(org: Org, row: Row, others: Iterable[Row]) -> None:
-    sobject, _, name = str(row["Field"]).partition(".")
-    target = org.schema.entity(str(row["SobjectType"]))
-    if target is None:
-        raise _bad_choice("sObject Type Name", "SobjectType", row["SobjectType"])
-    field = org.schema.field(target, name)
-    if field is None or sobject.lower() != target.name.lower() or not field.permissionable:
-        raise _bad_choice("Field Name", "Field", row["Field"])
-    row["SobjectType"], row["Field"] = target.name, f"{target.name}.{field.name}"
-    if row["PermissionsEdit"] and not row["PermissionsRead"]:
-        raise refused(
-            "FIELD_INTEGRITY_EXCEPTION",
-            "Permission to edit a field requires permission to read it",
-            ("PermissionsEdit",),
-        )
-    if row["PermissionsEdit"] and not (field.createable or field.updateable):
-        raise refused("FIELD_INTEGRITY_EXCEPTION", "A read-only field cannot be edited", ("PermissionsEdit",))
-    if any(one["ParentId"] == row["ParentId"] and one["Field"] == row["Field"] for one in others):
-        raise refused(
-            "DUPLICATE_VALUE", "duplicate value found: <unknown> duplicates value on record with id: <unknown>", ()
-        )
-
-
-def _bad_choice(label: str, name: str, value: object) -> Refused:
-    return refused(
-        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", f"{label}: bad value for restricted picklist field: {value}", (name,)
-    )

@@ -13,7 +13,7 @@ from sandbox.records import SeedRecord, Value
 Account = Callable[..., tuple[httpx.Client, HubSpotStore]]
 TOKEN = "pat-na1-sandbox"
 BORN = datetime(2026, 1, 5, 9, tzinfo=UTC)
-NO_LIMITS = Limits(burst=10_000, daily=1_000_000, search=10_000)
+NO_LIMITS = Limits(burst=10_000, daily=1_000_000, search=10_000, associations=10_000)
 
 
 def contact(number: int, email: str | None = None, *, archived: bool = False, **properties: str) -> SeedRecord:

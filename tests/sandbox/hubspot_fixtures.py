@@ -61,6 +61,7 @@ def account(server: tuple[Switch, httpx.Client], clock: Clock) -> Account:
         limits: Limits = NO_LIMITS,
         index_lag: float = 0,
         partial_updates: bool = False,
+        data_privacy: bool = False,
     ) -> tuple[httpx.Client, HubSpotStore]:
         store = HubSpotStore(
             records,
@@ -69,6 +70,7 @@ def account(server: tuple[Switch, httpx.Client], clock: Clock) -> Account:
             index_lag=index_lag,
             limits=limits,
             partial_updates=partial_updates,
+            data_privacy=data_privacy,
         )
         switch.app = hubspot_app(store, TOKEN, scopes=scopes)
         return client, store

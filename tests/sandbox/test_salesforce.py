@@ -8,8 +8,9 @@ import json
 import httpx
 import pytest
 
+from sandbox.salesforce import salesforce_app
 from sandbox.salesforce.ids import full_id, make_id
-from tests.sandbox.conftest import ACME, ANA, BEN, DATA, GLOBEX, LEFT, OLD, SELLER, Salesforce, log_in
+from tests.sandbox.conftest import ACME, ANA, BEN, DATA, GLOBEX, LEFT, OLD, SELLER, Salesforce, Server, log_in
 
 NOT_WRITABLE = (
     "Unable to create/update fields: Name. Please check the security settings of this field and "
@@ -54,6 +55,28 @@ def test_a_wrong_login_is_refused_with_an_object(salesforce: Salesforce, form: d
     assert answer.status_code == 400
     assert answer.json()["error"] == error
     assert "error_description" in answer.json()
+
+
+def test_a_refresh_token_is_good_once_and_is_followed_by_another(
+    salesforce: Salesforce, salesforce_server: Server
+) -> None:
+    salesforce_server.switch.app = salesforce_app(
+        salesforce.store, "client", "s3cret", salesforce_server.base_url, refresh_token="first"
+    )
+    form = {"grant_type": "refresh_token", "client_id": "client", "client_secret": "s3cret"}
+
+    def refresh(token: str) -> httpx.Response:
+        return salesforce.stranger.post("/services/oauth2/token", data={**form, "refresh_token": token})
+
+    first = refresh("first").json()
+    headers = {"Authorization": f"Bearer {first['access_token']}"}
+    assert salesforce.stranger.get(f"{DATA}/limits", headers=headers).status_code == 200
+    spent = refresh("first")
+    assert (spent.status_code, spent.json()) == (
+        400,
+        {"error": "invalid_grant", "error_description": "expired access/refresh token"},
+    )
+    assert refresh(first["refresh_token"]).json()["refresh_token"] != first["refresh_token"]
 
 
 def test_a_token_lasts_two_hours(salesforce: Salesforce) -> None:

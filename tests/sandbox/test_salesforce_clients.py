@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from simple_salesforce import Salesforce as Client
 from simple_salesforce.exceptions import (
     SalesforceExpiredSession,
@@ -22,8 +25,9 @@ from simple_salesforce.exceptions import (
     SalesforceResourceNotFound,
 )
 
+from sandbox.salesforce import salesforce_app
 from sandbox.tls import Front, tls_front
-from tests.sandbox.conftest import ACME, ANA, BEN, DATA, GLOBEX, OLD, Salesforce, Server, log_in
+from tests.sandbox.conftest import ACME, ANA, BEN, DATA, GLOBEX, OLD, SELLER, Salesforce, Server, log_in
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +237,66 @@ def test_a_composite_request(client: Client) -> None:
     answers = client.restful("composite", method="POST", data=json.dumps(body))["compositeResponse"]
     assert [one["httpStatusCode"] for one in answers] == [201, 201]
     assert client.Contact.get(answers[1]["body"]["id"])["AccountId"] == answers[0]["body"]["id"]
+
+
+# --- logging in with a signed assertion -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def key() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def logged_in(salesforce: Salesforce, salesforce_server: Server, key: RSAPrivateKey) -> Salesforce:
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    base_url = salesforce_server.base_url
+    salesforce_server.switch.app = salesforce_app(salesforce.store, "client", "s3cret", base_url, certificate=public)
+    return salesforce
+
+
+def _assert(salesforce: Salesforce, key: RSAPrivateKey, **changes: object) -> requests.Response:
+    end = salesforce.clock.now() + timedelta(minutes=2)
+    claims = {"iss": "client", "sub": "SEL@x.example", "aud": "https://login.salesforce.com", "exp": end.timestamp()}
+    claims |= {name: value for name, value in changes.items() if name != "exp_in"}
+    if "exp_in" in changes:
+        claims["exp"] = (salesforce.clock.now() + timedelta(seconds=float(str(changes["exp_in"])))).timestamp()
+    form = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "assertion": jwt.encode(claims, key, algorithm="RS256"),
+    }
+    return requests.post(f"{salesforce.stranger.base_url}/services/oauth2/token", data=form, timeout=9)
+
+
+def test_an_assertion_logs_in_the_user_that_it_names(logged_in: Salesforce, key: RSAPrivateKey) -> None:
+    token = _assert(logged_in, key).json()
+    assert "refresh_token" not in token
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert logged_in.stranger.get("/services/oauth2/userinfo", headers=headers).json()["user_id"] == SELLER
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"iss": "other"}, "invalid_client_id"),
+        ({"sub": "nobody@x.example"}, "invalid_grant"),
+        ({"sub": "left@x.example"}, "invalid_grant"),
+        ({"aud": "https://elsewhere.example"}, "invalid_grant"),
+        ({"exp_in": -1}, "invalid_grant"),
+        ({"exp_in": 200}, "invalid_grant"),
+    ],
+)
+def test_a_wrong_assertion_is_refused(
+    logged_in: Salesforce, key: RSAPrivateKey, changes: dict[str, object], error: str
+) -> None:
+    answer = _assert(logged_in, key, **changes)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def test_an_assertion_signed_by_another_key_is_refused(logged_in: Salesforce) -> None:
+    answer = _assert(logged_in, generate_private_key(public_exponent=65537, key_size=2048))
+    assert answer.json() == {"error": "invalid_grant", "error_description": "invalid assertion"}
+
+
+def test_no_assertion_is_taken_where_no_certificate_is_known(salesforce: Salesforce, key: RSAPrivateKey) -> None:
+    assert _assert(salesforce, key).json()["error_description"] == "user hasn't approved this consumer"
