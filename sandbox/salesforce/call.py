@@ -14,10 +14,10 @@ from starlette.responses import Response
 from .errors import Problem, Unreadable, refused
 from .org import Org, View
 from .queries import Answer
+from .saving import Writer
 from .schema import Entity
 from .session import Sessions
 from .store import SalesforceStore
-from .writes import Writer
 
 Result = dict[str, object]
 
@@ -109,17 +109,9 @@ class Call:
     def writer(self) -> Writer:
         """Give the user as one who writes."""
         assign = self.request.headers.get("sforce-auto-assign", "TRUE").upper() != "FALSE"
-        wishes = self.request.headers.get("sforce-duplicate-rule-header", "")
-        asked = {
-            name.strip().lower() for name, _, on in (one.partition("=") for one in wishes.split(";")) if _is_true(on)
-        }
-        return Writer(
-            self.org, self.user_id, self.user_id, assign, "allowsave" in asked, "includerecorddetails" in asked
-        )
-
-
-def _is_true(text: str) -> bool:
-    return text.strip().lower() == "true"
+        wishes = self.request.headers.get("sforce-duplicate-rule-header", "").lower().replace(" ", "").split(";")
+        allowed, detailed = "allowsave=true" in wishes, "includerecorddetails=true" in wishes
+        return Writer(self.org, self.user_id, self.user_id, assign, allowed, detailed)
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from .org import Org
+from .saving import Writer
 from .schema import Entity, Row
-from .writes import Writer, create
+from .writes import create
 
 _CONVERTED = "Closed - Converted"
 _TO_CONTACT = (

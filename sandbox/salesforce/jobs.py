@@ -17,10 +17,10 @@ from .ids import make_id
 from .org import Org, View
 from .queries import Answer, Column, columns, run
 from .rows import Payload, RowWrite, deletes, inserts, row_value, updates, upserts
+from .saving import Writer
 from .schema import Entity, Field, Row
 from .soql import Query
 from .uploads import cell_readers, check_columns, failure, payload
-from .writes import Writer
 
 BATCH = 10_000  # rows done between two looks at a job
 CHUNK = 200  # rows of one transaction

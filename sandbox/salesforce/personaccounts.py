@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .errors import refused
-from .objects import RECORD_TYPE_ID
+from .objects import IS_PERSON_ACCOUNT, PERSON_CONTACT_ID, RECORD_TYPE_ID
 from .org import ADMIN_ID, Org
 from .schema import Entity, Field, Row
 
@@ -36,14 +36,9 @@ def enable(org: Org) -> None:
         compound = field.compound or field.name
         if field.name in _MIRRORED or compound in ("MailingAddress", "OtherAddress"):
             org.schema.add_field(account, _mirrored(field))
-    fixed = {"createable": False, "updateable": False, "permissionable": False}
-    person = Field("IsPersonAccount", "Is Person Account", "boolean", nillable=False, default=False, defaulted=True)
-    twin = Field(
-        "PersonContactId", "Contact ID", "reference", 18, references=("Contact",), relationship="PersonContact"
-    )
-    org.schema.add_field(account, replace(twin, **fixed))
+    org.schema.add_field(account, PERSON_CONTACT_ID)
     for entity in (account, contact):
-        org.schema.add_field(entity, replace(person, **fixed))
+        org.schema.add_field(entity, IS_PERSON_ACCOUNT)
     org.schema.add_field(account, RECORD_TYPE_ID)
     org.add_record_type(account, PERSON_TYPE, "Person Account", person=True)
     org.person_accounts = True

@@ -12,8 +12,9 @@ from functools import partial
 
 from .errors import refused
 from .ids import full_id
+from .saving import Writer
 from .schema import Entity, Field
-from .writes import Writer, create, delete, live_row, matches, update
+from .writes import create, delete, live_row, matches, update
 
 Payload = Mapping[str, object]
 RowWrite = Callable[[], tuple[str, bool]]

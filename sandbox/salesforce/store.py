@@ -16,9 +16,10 @@ from .objects import custom_object, history_object
 from .org import ADMIN_ID, Org, View
 from .personaccounts import enable, is_person, mirror, name_of
 from .rules import DuplicateRule, Flow, Tracked, ValidationRule
+from .saving import Writer
 from .schema import Entity, Field, Row
 from .values import write_time
-from .writes import Writer, delete, update
+from .writes import delete, update
 
 DAILY_REQUESTS = 100_000
 MOST_TRACKED = 20

@@ -11,6 +11,7 @@ from .errors import Problem, Refused, Unreadable, not_found, refused
 from .ids import full_id
 from .org import Org
 from .personaccounts import check_contact
+from .saving import Writer, save
 from .schema import Entity, Field, Row
 from .values import read_value
 
