@@ -22,6 +22,7 @@ from sandbox.hubspot import (
     associations,
     batches,
     events,
+    hooks,
     objects,
     pipelines,
     properties,
@@ -44,6 +45,7 @@ NOT_FOUND_PAGE = (
 TOO_LONG_PAGE = "<html>\n<head><title>414 URI Too Long</title></head>\n</html>\n"
 # What v3 and v4 call /crm/v3/objects/… the dated versions call /crm/objects/2026-09/….
 _LEGACY = re.compile(r"/crm/(v[34])/(objects|properties|owners|pipelines|associations)(?=/|$)")
+_SCHEMAS = re.compile(r"/crm/(v3)/schemas(?=/|$)")
 # Other names that HubSpot has had for the paths of custom events.
 _EVENTS = re.compile(r"/events/custom/([^/]+)/send(?=/|$)")
 _OCCURRENCES = re.compile(r"/events/(v3)/events(?=/|$)")
@@ -184,6 +186,21 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
     ("GET", f"{OLD_PREFERENCES}/status/email/{{email}}", subscriptions.old_statuses, READ_CONSENT),
     ("POST", f"{OLD_PREFERENCES}/subscribe", subscriptions.old_subscribe, WRITE_CONSENT),
     ("POST", f"{OLD_PREFERENCES}/unsubscribe", subscriptions.old_unsubscribe, WRITE_CONSENT),
+    *(
+        (method, f"/{base}/{V}/{{app}}{path}", run, ACCOUNT)
+        for base in ("webhooks", "app-webhooks")
+        for method, path, run in (
+            ("GET", "/settings", hooks.read_settings),
+            ("PUT", "/settings", hooks.write_settings),
+            ("DELETE", "/settings", hooks.clear_settings),
+            ("POST", "/subscriptions/batch/update", hooks.batch_update_subscriptions),
+            ("GET", "/subscriptions", hooks.list_subscriptions),
+            ("POST", "/subscriptions", hooks.create_subscription),
+            ("GET", "/subscriptions/{id}", hooks.read_subscription),
+            ("PATCH", "/subscriptions/{id}", hooks.update_subscription),
+            ("DELETE", "/subscriptions/{id}", hooks.archive_subscription),
+        )
+    ),
     ("GET", f"/account-info/{V}/details", account.details, ACCOUNT),
     ("GET", f"/account-info/{V}/api-usage/daily/private-apps", account.daily_usage, ACCOUNT),
 )
@@ -198,6 +215,7 @@ class _DatedPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = _LEGACY.sub(r"/crm/\2/\1", scope["path"].rstrip("/"), count=1)
+            path = _SCHEMAS.sub(r"/crm-object-schemas/\1/schemas", path)
             path = _OCCURRENCES.sub(r"/events/event-occurrences/\1", _EVENTS.sub(r"/events/\1/send", path))
             scope = {**scope, "path": path}
         await self._app(scope, receive, send)
@@ -259,6 +277,8 @@ def _endpoint(
                 raw=raw,
             )
             _authorise(call, scope, scopes)
+            if scope == WRITE:
+                store.refuse_locked(call.table)
             answer = run(call)
         except HubSpotError as error:
             correlation_id = str(uuid4())

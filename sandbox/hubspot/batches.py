@@ -229,9 +229,9 @@ def _traced(item: Input, refusal: HubSpotError) -> Error:
 
 def _store(call: Call, table: Table, checked: Checked) -> list[dict[str, object]]:
     """Store the checked writes, and show them in another order than the inputs'."""
-    results = []
+    results, now = [], call.store.now()
     for item, write in checked.writes:
-        shown = written(call, table, call.store.apply(table, write), write)
+        shown = written(call, table, call.store.apply(table, write, now), write)
         trace = item.get("objectWriteTraceId")
         if trace is not None:
             shown["objectWriteTraceId"] = str(trace)

@@ -78,7 +78,7 @@ def create_record(call: Call) -> Answer:
     body = call.json()
     links = checked_associations(call, table, body)
     write = replace(checked_create(call, table, given_properties(body, "ObjectCreate"), {}), links=links)
-    record = call.store.apply(table, write)
+    record = call.store.apply(table, write, call.store.now())
     location = f"https://api.hubapi.com{call.path}/{record.number}"
     return Answer(201, written(call, table, record, write), {"Location": location})
 
@@ -89,7 +89,7 @@ def update_record(call: Call) -> Answer:
     record = live_record(table, call.params["id"], call.one("idProperty"))
     given = given_properties(call.json(), "ObjectUpdate")
     write = checked_update(call, table, record, given, {})
-    return Answer(200, written(call, table, call.store.apply(table, write), write))
+    return Answer(200, written(call, table, call.store.apply(table, write, call.store.now()), write))
 
 
 def archive_record(call: Call) -> Answer:
@@ -203,8 +203,7 @@ def _claimed(table: Table, write: Write, claims: dict[UniqueKey, int]) -> Write:
 def written(call: Call, table: Table, record: Record, write: Write) -> dict[str, object]:
     """Show a record after a write: the properties written and those that HubSpot fills in."""
     values = record.values
-    filled = values.keys() if write.is_new else table.filled & values.keys()
-    names = {*write.changes, *filled}
+    names = {*write.changes, *(values if write.is_new else table.filled & values.keys())}
     body = call.store.shown(table, record, sorted(names))
     if write.warnings:
         body["warnings"] = [warning.shown() for warning in write.warnings]

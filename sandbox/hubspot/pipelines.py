@@ -59,6 +59,7 @@ def update_pipeline(call: Call) -> Answer:
 def archive_pipeline(call: Call) -> Answer:
     """DELETE /crm/pipelines/V/{type}/{pipeline}: refused for the last one, and while in use."""
     known, rows = _known(call), _pipelines(call)
+    _refuse_lifecycle(call)
     _refuse_used(call, list(known.stages))
     if len(rows) == 1:
         raise invalid("At least one pipeline must remain for the object type")
@@ -144,7 +145,13 @@ def _known_stage(call: Call) -> Stage:
     return stage
 
 
+def _refuse_lifecycle(call: Call) -> None:
+    if call.table.kind.pipeline is None:
+        raise invalid(f"The pipeline of object type {call.table.kind.type_id} cannot be changed")
+
+
 def _save(call: Call, pipeline: Pipeline) -> None:
+    _refuse_lifecycle(call)
     _pipelines(call)[pipeline.id] = replace(pipeline, updated_at=_now(call))
     call.store.offer_stages(call.table)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sandbox.hubspot.definitions import Option
+from sandbox.hubspot.objecttypes import LIFECYCLE_STAGES
 
 LONG_AGO = "1970-01-01T00:00:00Z"
 
@@ -113,7 +114,16 @@ def standard_pipelines() -> dict[str, dict[str, Pipeline]]:
         ("3", "Waiting on us", {"ticketState": "OPEN", "isClosed": "false"}),
         ("4", "Closed", {"ticketState": "CLOSED", "isClosed": "true"}),
     )
+    # People and companies go through their lifecycle, which is shown as a pipeline.
+    lifecycle = _stages(
+        *((name, name.capitalize(), {"isClosed": "false", "state": "OPEN"}) for name in LIFECYCLE_STAGES)
+    )
+    lives = {
+        name: Pipeline(f"{name}-lifecycle-pipeline", "Lifecycle Stage Pipeline", 0, lifecycle)
+        for name in ("contacts", "companies")
+    }
     return {
+        **{name: {pipeline.id: pipeline} for name, pipeline in lives.items()},
         "deals": {"default": Pipeline("default", "Sales Pipeline", 0, sales)},
         "tickets": {"0": Pipeline("0", "Support Pipeline", 0, support)},
     }

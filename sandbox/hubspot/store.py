@@ -6,9 +6,10 @@ one, so that the search index can go on holding the old one until its lag has pa
 
 from __future__ import annotations
 
+import secrets
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from sandbox.hubspot.values import (
     stored,
     whole,
 )
+from sandbox.hubspot.webhooks import Webhooks
 from sandbox.records import SeedRecord
 
 APP_ID = 19083857
@@ -37,6 +39,8 @@ MOST_IDENTITIES = 250
 FIRST_ID = 70_000_000
 Values = dict[str, str]
 UniqueKey = tuple[str, str]
+# What a contact's worked-out values are made of.
+NAMING = frozenset({"email", "firstname", "lastname"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ API = Source("INTEGRATION", str(APP_ID))
 PERSON = Source("CRM_UI", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
 IMPORT = Source("IMPORT", "1")
 SUBSCRIPTIONS = Source("EMAIL", "SubscriptionStatuses")
+DELETION = Source("CRM", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
 MERGE = Source("MERGE_OBJECTS", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
 
 
@@ -148,7 +153,7 @@ class Table:
 
     def __post_init__(self) -> None:
         read_only = (p.name for p in self.kind.properties if p.read_only)
-        self.filled = frozenset((*self.kind.on_create, *read_only))
+        self.filled = frozenset((*self.kind.on_create, *read_only, *(self.kind.pipeline or ())))
 
     def next_number(self) -> int:
         """Give out a record number; numbers rise and are never given twice."""
@@ -212,7 +217,7 @@ class HubSpotStore:
     `owners` are SeedRecords of object "owners" with email, firstName, lastName and userId.
     `index_lag` is in seconds. With `partial_updates`, trace ids make batch update and upsert
     answer 207 for a refused value, as they do in batch create; without, it refuses the batch. With
-    `data_privacy` a change of a subscription needs its legal basis.
+    `data_privacy` a change of a subscription needs its legal basis. `client_secret` signs webhooks.
     """
 
     def __init__(  # noqa: PLR0913 - an account has this many settings, each with a default
@@ -227,6 +232,7 @@ class HubSpotStore:
         portal_id: int = 24601001,
         partial_updates: bool = False,
         data_privacy: bool = False,
+        client_secret: str | None = None,
     ) -> None:
         self.clock = clock
         self.portal_id = portal_id
@@ -239,6 +245,8 @@ class HubSpotStore:
         self.pipelines = standard_pipelines()
         self.events = EventLog(self.index_lag)
         self.consents = Consents(data_privacy)
+        self.webhooks = Webhooks(portal_id, APP_ID, client_secret or secrets.token_hex(16))
+        self._locked_until: dict[str, int] = {}
         self.tables: dict[str, Table] = {}
         self._type_names: dict[str, str] = {}
         self._last_id = FIRST_ID
@@ -268,7 +276,7 @@ class HubSpotStore:
             self.refuse_taken(table, changes, record.number, {})
         except HubSpotError as error:
             raise ValueError(error.message) from error
-        self.update(table, record, changes, PERSON)
+        self.update(table, record, changes, PERSON, self.now())
 
     def merge(self, object_type: str, primary_id: str, secondary_id: str) -> str:
         """Merge two records into a new one and return its id."""
@@ -290,7 +298,16 @@ class HubSpotStore:
             for _, record in sorted(table.records.items())
         ]
 
+    def lock(self, object_type: str, seconds: float = 2.0) -> None:
+        """Refuse writes to a type's records with 423 for a while, as HubSpot does under many of them."""
+        self._locked_until[self._table(object_type).kind.name] = self.now() + round(seconds * 1000)
+
     # What the API's endpoints are made of.
+
+    def refuse_locked(self, table: Table) -> None:
+        """Raise HubSpot's 423 while a type's records are locked."""
+        if self._locked_until.get(table.kind.name, 0) > self.now():
+            raise HubSpotError(423, f"{table.kind.label} objects are locked. Wait 2 seconds, then try again.", "LOCKED")
 
     def now(self) -> int:
         """Give the present moment in epoch milliseconds."""
@@ -331,12 +348,16 @@ class HubSpotStore:
         self, one: Table, number: int, other: Table, to: int, kinds: Iterable[Kind], *, adds: bool = False
     ) -> None:
         """Associate two live records."""
+        kinds = tuple(kinds)
         self.links.put(one.kind.name, number, other.kind.name, to, kinds, adds=adds)
+        self._tell_link(one, number, other, to, kinds, removed=False)
 
     def unlink(self, one: Table, number: int, other: Table, to: int, kinds: Iterable[Kind] = ()) -> None:
         """Take labels from an association, or end it."""
         if self.links.has(one.kind.name, number, other.kind.name, to):
+            kinds = tuple(kinds)
             self.links.remove(one.kind.name, number, other.kind.name, to, kinds)
+            self._tell_link(one, number, other, to, kinds, removed=True)
 
     def mirror_opt_out(self, address: str) -> None:
         """Let the contact with an address say whether it is out of all email."""
@@ -346,7 +367,7 @@ class HubSpotStore:
             return
         record, value = table.records[number], "true" if address in self.consents.opted_out else "false"
         if record.values.get("hs_email_optout", "false") != value:
-            self.update(table, record, {"hs_email_optout": value}, SUBSCRIPTIONS)
+            self.update(table, record, {"hs_email_optout": value}, SUBSCRIPTIONS, self.now())
 
     def refuse_stage(self, table: Table, before: Mapping[str, str], changes: Mapping[str, str]) -> None:
         """Raise HubSpot's 400 if a record would be in a stage of another pipeline."""
@@ -435,23 +456,22 @@ class HubSpotStore:
                 f"{holder} already has that value."
             )
 
-    def apply(self, table: Table, write: Write) -> Record:
-        """Store a checked write of the API."""
+    def apply(self, table: Table, write: Write, now: int) -> Record:
+        """Store a checked write of the API; `now` is the call's moment, in epoch milliseconds."""
         if write.is_new:
-            made = self.create(table, write.number, write.changes, API)
+            made = self.create(table, write.number, write.changes, API, now)
             for other, to, kinds in write.links:
                 self.link(table, made.number, other, to, kinds)
             return made
         record = table.records[write.number]
         changes = write.changes
-        before, after = record.values.get("lifecyclestage", ""), changes.get("lifecyclestage", "")
-        if is_backward(before, after):
+        stage = changes.get("lifecyclestage")
+        if stage and is_backward(record.values.get("lifecyclestage", ""), stage):
             changes = {name: v for name, v in changes.items() if name != "lifecyclestage"}
-        return self.update(table, record, changes, API)
+        return self.update(table, record, changes, API, now)
 
-    def create(self, table: Table, number: int, changes: Values, source: Source) -> Record:
+    def create(self, table: Table, number: int, changes: Values, source: Source, now: int) -> Record:
         """Store a new record under a number that `next_number` gave."""
-        now = self.now()
         values = {name: _joined(table.properties[name], "", value) for name, value in changes.items() if value != ""}
         for name, value in table.kind.on_create.items():
             values.setdefault(name, value)
@@ -470,23 +490,29 @@ class HubSpotStore:
                 values["hs_email_optout"] = "true"
         record = Record(number, self._finished(table, values, now), now, now)
         insort(table.live, number)
-        self._put(table, None, record, now)
+        self._put(table, None, record, now, values)
+        if self.webhooks.subscriptions:
+            self._tell(table, "creation", number, source, changeFlag="NEW")
+            self._tell_changes(table, number, values, source)
         return record
 
-    def update(self, table: Table, record: Record, changes: Values, source: Source) -> Record:
+    def update(self, table: Table, record: Record, changes: Values, source: Source, now: int) -> Record:
         """Store changed values; the modification time moves even if nothing differs."""
-        now = self.now()
         before = record.values
         changes = {
-            name: _joined(table.properties[name], before.get(name, ""), value)
+            # A leading ';' may ask to append.
+            name: _joined(table.properties[name], before.get(name, ""), value) if value[:1] == ";" else value
             for name, value in changes.items()
             # Clearing what was never set leaves no trace.
             if value != "" or name in before
         }
         self._remember(table, record, changes, now, source)
-        values = self._finished(table, {**before, **changes}, now)
+        values = self._finished(table, {**before, **changes}, now, changes)
         changed = Record(record.number, values, record.created, now)
-        self._put(table, record, changed, now)
+        self._put(table, record, changed, now, changes)
+        if self.webhooks.subscriptions:
+            differing = {name: value for name, value in changes.items() if value != before.get(name)}
+            self._tell_changes(table, record.number, differing, source)
         return changed
 
     def archive(self, table: Table, record: Record) -> None:
@@ -496,12 +522,14 @@ class HubSpotStore:
         self.links.forget(table.kind.name, record.number)
         table.records[record.number] = replace(record, archived=now)
         insort(table.bin, record.number)
+        self._tell(table, "deletion", record.number, DELETION, changeFlag="DELETED")
 
     def purge(self, table: Table, record: Record) -> None:
         """Delete a record for good."""
         self._take_out(table, record, self.now())
         self.links.forget(table.kind.name, record.number)
         table.history.pop(record.number, None)
+        self._tell(table, "privacyDeletion", record.number, DELETION, changeFlag="DELETED")
 
     def unite(self, table: Table, primary: Record, secondary: Record) -> Record:
         """Merge two live records into one with a new number; the old numbers lead to it.
@@ -536,11 +564,21 @@ class HubSpotStore:
         self.links.move(table.kind.name, primary.number, secondary.number, number)
         table.history[number] = {name: [Revision(value, now, MERGE)] for name, value in values.items()}
         insort(table.live, number)
-        self._put(table, None, united, now)
+        self._put(table, None, united, now, values)
+        self._tell(
+            table,
+            "merge",
+            number,
+            MERGE,
+            primaryObjectId=primary.number,
+            mergedObjectIds=[secondary.number],
+            newObjectId=number,
+            numberOfPropertiesMoved=len(values),
+        )
         return united
 
     def shown(
-        self, table: Table, record: Record, names: Iterable[str], with_history: Iterable[str] = ()
+        self, table: Table, record: Record, names: Iterable[str], with_history: Collection[str] = ()
     ) -> dict[str, object]:
         """Give a record as the API does, with the named properties."""
         values = record.values
@@ -555,10 +593,44 @@ class HubSpotStore:
         }
         if record.archived is not None:
             body["archivedAt"] = instant(record.archived)
-        revisions = {name: self._revisions(table, record, name) for name in with_history}
-        if revisions:
-            body["propertiesWithHistory"] = revisions
+        if with_history:
+            body["propertiesWithHistory"] = {name: self._revisions(table, record, name) for name in with_history}
         return body
+
+    def _tell(self, table: Table, what: str, number: int, source: Source, **rest: object) -> None:
+        """Let the app's webhooks know what happened to a record."""
+        if not self.webhooks.subscriptions:
+            return
+        kind = table.kind
+        common = {
+            "objectId": number,
+            "occurredAt": self.now(),
+            "changeSource": source.type,
+            "sourceId": source.id,
+        }
+        self.webhooks.tell((kind.singular, kind.type_id), what, common | rest)
+
+    def _tell_changes(self, table: Table, number: int, values: Values, source: Source) -> None:
+        for name, value in values.items():
+            self._tell(table, "propertyChange", number, source, propertyName=name, propertyValue=value)
+
+    def _tell_link(  # noqa: PLR0913
+        self, one: Table, number: int, other: Table, to: int, kinds: Sequence[Kind], *, removed: bool
+    ) -> None:
+        if not self.webhooks.subscriptions:
+            return
+        for here, start, there, end in ((one, number, other, to), (other, to, one, number)):
+            self._tell(
+                here,
+                "associationChange",
+                start,
+                API,
+                associationType=f"{here.kind.label}_TO_{there.kind.label}",
+                fromObjectId=start,
+                toObjectId=end,
+                associationRemoved=removed,
+                isPrimaryAssociation=any(kind.label == "Primary" for kind in kinds),
+            )
 
     def _revisions(self, table: Table, record: Record, name: str) -> list[dict[str, object]]:
         """List what a property was, newest first."""
@@ -584,15 +656,17 @@ class HubSpotStore:
             before = record.values.get(name)
             if value == before:
                 continue
-            start = [] if before is None else [_first_revision(record, before)]
-            revisions = history.setdefault(name, start)
+            revisions = history.get(name)
+            if revisions is None:
+                revisions = history[name] = [] if before is None else [_first_revision(record, before)]
             revisions.append(Revision(value, now, source))
-            del revisions[: -table.kind.revisions]
+            if len(revisions) > table.kind.revisions:
+                del revisions[0]
 
-    def _finished(self, table: Table, values: Values, now: int) -> Values:
-        """Add what HubSpot works out itself."""
+    def _finished(self, table: Table, values: Values, now: int, changes: Collection[str] = NAMING) -> Values:
+        """Add what HubSpot works out itself, from the values and from which of them changed."""
         values[table.kind.modified] = instant(now)
-        if table.kind.has_email:
+        if table.kind.has_email and not NAMING.isdisjoint(changes):
             values.update(_worked_out(values))
         if table.kind.pipeline is not None:
             pipeline, stage = (values.get(name, "") for name in table.kind.pipeline)
@@ -606,9 +680,10 @@ class HubSpotStore:
             values["hs_body_preview"] = values.get("hs_task_body", "")
         return values
 
-    def _put(self, table: Table, before: Record | None, after: Record, now: int) -> None:
+    def _put(self, table: Table, before: Record | None, after: Record, now: int, changes: Collection[str]) -> None:
+        """Keep a record, new or changed in these properties."""
         was = {} if before is None else before.values
-        if any(was.get(name) != after.values.get(name) for name in table.unique):
+        if not table.unique.isdisjoint(changes):
             old, new = set(table.unique_keys(was)), set(table.unique_keys(after.values))
             self._release(table, old - new, after.number)
             table.taken.update(dict.fromkeys(new - old, after.number))

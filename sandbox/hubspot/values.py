@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from sandbox.hubspot.definitions import Property
 from sandbox.hubspot.errors import Failure
@@ -59,6 +60,7 @@ class Normalised:
         }
 
 
+@lru_cache(maxsize=4096)
 def instant(ms: int) -> str:
     """Write epoch milliseconds as HubSpot does: no fraction when it is zero."""
     seconds, fraction = divmod(ms, 1000)
@@ -76,6 +78,7 @@ def whole(text: str) -> int | None:
     return int(text) if _WHOLE.fullmatch(text) else None
 
 
+@lru_cache(maxsize=4096)
 def epoch(text: str) -> int | None:
     """Read a date or a moment, ISO 8601 or epoch milliseconds; None if it is neither.
 

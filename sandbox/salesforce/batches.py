@@ -105,10 +105,13 @@ async def _rows(call: Call) -> tuple[Payload, list[Row]]:
 def _typed(call: Call) -> EntityOf:
     """Make a finder of the object that a row says it is of."""
     view = call.view()
+    found: dict[str, Entity | None] = {}
 
     def entity_of(row: Payload) -> Entity:
         name = _row_type(row)
-        entity = view.entity(name)
+        if name not in found:
+            found[name] = view.entity(name)
+        entity = found[name]
         if entity is None:
             raise refused("INVALID_TYPE", f"sObject type '{name}' is not supported.", ())
         return entity

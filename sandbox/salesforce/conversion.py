@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from .org import Org
 from .saving import Writer
-from .schema import Entity, Row
+from .schema import Row
 from .writes import create
 
 _CONVERTED = "Closed - Converted"
@@ -37,16 +36,16 @@ def convert(
     with org.transaction():
         if account_id is None:
             values = {name: lead[source] for source, name in _TO_ACCOUNT.items() if lead.get(source)}
-            account_id = create(maker, _entity(org, "Account"), {**owner, **values})
+            account_id = create(maker, org.schema.known("Account"), {**owner, **values})
         if contact_id is None:
             values = {name: lead[name] for name in _TO_CONTACT if lead.get(name)}
-            contact_id = create(maker, _entity(org, "Contact"), {**owner, **values, "AccountId": account_id})
+            contact_id = create(maker, org.schema.known("Contact"), {**owner, **values, "AccountId": account_id})
         opportunity_id = None
         if opportunity:
             closes = (org.clock.now() + _OPEN_FOR).date().isoformat()
             values = {"Name": lead["Company"], "StageName": "Prospecting", "CloseDate": closes}
             references = {"AccountId": account_id, "ContactId": contact_id}
-            opportunity_id = create(maker, _entity(org, "Opportunity"), {**owner, **values, **references})
+            opportunity_id = create(maker, org.schema.known("Opportunity"), {**owner, **values, **references})
         result: Row = {
             "IsConverted": True,
             "Status": _CONVERTED,
@@ -55,12 +54,5 @@ def convert(
             "ConvertedContactId": contact_id,
             "ConvertedOpportunityId": opportunity_id,
         }
-        org.save(_entity(org, "Lead"), {**lead, **result, **org.stamps(writer.stamp_id)})
+        org.save(org.schema.known("Lead"), {**lead, **result, **org.stamps(writer.stamp_id)})
     return Conversion(account_id, contact_id, opportunity_id)
-
-
-def _entity(org: Org, name: str) -> Entity:
-    entity = org.schema.entity(name)
-    if entity is None:
-        raise KeyError(name)
-    return entity

@@ -106,8 +106,8 @@ def describe(view: View, entity: Entity) -> dict[str, object]:
 
 def _record_types(view: View, entity: Entity) -> list[dict[str, object]]:
     """List an object's record types, the master last; it is the default where there is no other."""
-    types = view.org.schema.entity("RecordType")
-    own = [] if types is None else [row for row in view.org.rows(types) if row["SobjectType"] == entity.name]
+    types = view.org.schema.known("RecordType")
+    own = [row for row in view.org.rows(types) if row["SobjectType"] == entity.name]
     listed = [(row["Id"], row["DeveloperName"], row["Name"], row["IsActive"]) for row in own]
     return [
         {

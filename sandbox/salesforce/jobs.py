@@ -80,11 +80,13 @@ class Jobs:
         self.org = org
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, Job] = {}
+        self._made = 0
         self._failures: list[tuple[int, str]] = []
 
     def new_id(self) -> str:
         """Make an id for a job."""
-        return make_id("750", len(self._jobs) + 1)
+        self._made += 1
+        return make_id("750", self._made)
 
     def add(self, job: Job) -> None:
         """Keep a job; one that has all it needs begins to run."""
@@ -99,11 +101,11 @@ class Jobs:
 
     def listed(self) -> list[Job]:
         """Give all jobs, the newest first."""
-        return list(reversed(self._jobs.values()))
+        return [job for job in reversed(self._jobs.values()) if self.find(job.id) is not None]
 
     def remove(self, job: Job) -> None:
         """Forget a job."""
-        self._jobs[job.id].created -= KEPT
+        del self._jobs[job.id]
 
     def fail_next(self, after: int, message: str) -> None:
         """Let the next ingest job that runs fail once it has done so many rows."""

@@ -395,7 +395,11 @@ _OPPORTUNITY = Entity(
         _core(Field("StageName", "Stage", "picklist", 255, nillable=False, values=_STAGES)),
         Field("Amount", "Amount", "currency", precision=18, scale=2),
         Field("Probability", "Probability (%)", "percent", precision=3, defaulted=True),
-        _fixed(Field("ExpectedRevenue", "Expected Amount", "currency", precision=18, scale=2)),
+        replace(
+            Field("ExpectedRevenue", "Expected Amount", "currency", precision=18, scale=2),
+            createable=False,
+            updateable=False,
+        ),
         Field("TotalOpportunityQuantity", "Quantity", "double", precision=18, scale=2),
         _core(Field("CloseDate", "Close Date", "date", nillable=False)),
         Field("Type", "Opportunity Type", "picklist", 255, values=_OPPORTUNITY_TYPES),
@@ -403,7 +407,17 @@ _OPPORTUNITY = Entity(
         Field("LeadSource", "Lead Source", "picklist", 255, values=_SOURCES),
         _mark("IsClosed", "Closed"),
         _mark("IsWon", "Won"),
-        _fixed(Field("ForecastCategory", "Forecast Category", "picklist", 40, values=_FORECASTS, restricted=True)),
+        _fixed(
+            Field(
+                "ForecastCategory",
+                "Forecast Category",
+                "picklist",
+                40,
+                nillable=False,
+                values=_FORECASTS,
+                restricted=True,
+            )
+        ),
         _core(
             Field(
                 "ForecastCategoryName",
@@ -419,8 +433,8 @@ _OPPORTUNITY = Entity(
         _owner("User"),
         *_STAMPS,
         _fixed(Field("LastActivityDate", "Last Activity", "date")),
-        _fixed(Field("FiscalQuarter", "Fiscal Quarter", "int", digits=8)),
-        _fixed(Field("FiscalYear", "Fiscal Year", "int", digits=8)),
+        _fixed(Field("FiscalQuarter", "Fiscal Quarter", "int", digits=8, compound="Fiscal")),
+        _fixed(Field("FiscalYear", "Fiscal Year", "int", digits=8, compound="Fiscal")),
         _fixed(Field("Fiscal", "Fiscal Period", "string", 6)),
         # Given once, it makes the primary contact role; no path leads through it.
         replace(_core(_reference("ContactId", "Contact ID", "Contact")), updateable=False, relationship=None),
@@ -440,7 +454,7 @@ _CONTACT_ROLE = Entity(
             nillable=False,
             cascade_delete=True,
         ),
-        Field("Role", "Role", "picklist", 40, values=_ROLES),
+        _core(Field("Role", "Role", "picklist", 40, values=_ROLES)),
         _core(_flag("IsPrimary", "Primary")),
         *_STAMPS,
         _mark("IsDeleted", "Deleted"),

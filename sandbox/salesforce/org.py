@@ -6,7 +6,7 @@ whoever holds one holds the record as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ from .objects import OBJECTS, RECORD_TYPE_ID, person_account_field
 from .queries import leaf
 from .rules import Rules
 from .schema import Entity, Field, Row, Schema
-from .values import write_time
+from .values import Reader, value_reader, write_time
 
 
 def _fixed_id(short: str) -> str:
@@ -42,11 +42,13 @@ class Org:
         self._rows: dict[str, dict[str, Row]] = {one.name: {} for one in self.schema.entities()}
         self._holders: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self._grants: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self._writable: dict[tuple[str | None, str, bool], dict[str, tuple[Field, Reader]]] = {}
         self.rules = Rules()
         self.person_accounts = False
         self._undo: list[tuple[Entity, str, Row | None]] | None = None
         self._locks: dict[str, int] = {}
         self._made = 0
+        self._second, self._written = clock.now().replace(microsecond=0), write_time(clock.now())
         self._plant()
 
     def _plant(self) -> None:
@@ -75,7 +77,10 @@ class Org:
 
     def now(self) -> str:
         """Write the present moment as a stored time."""
-        return write_time(self.clock.now())
+        second = self.clock.now().replace(microsecond=0)
+        if second != self._second:
+            self._second, self._written = second, write_time(second)
+        return self._written
 
     def stamps(self, user_id: str, *, created: bool = False) -> Row:
         """Give the audit fields of a write that happens now."""
@@ -126,6 +131,8 @@ class Org:
         if self._undo is not None:
             self._undo.append((entity, record_id, old))
         for field in self.schema.indexed(entity):
+            if old is not None and new is not None and _same(old, new, field.name) and _same(old, new, "IsDeleted"):
+                continue
             before, after = (None if row is None else _index_key(field, row) for row in (old, new))
             if before != after:
                 self._move(entity, field, record_id, before, after)
@@ -139,6 +146,7 @@ class Org:
 
     def _touch(self) -> None:
         """Move the time of the last change on; always by a second, since HTTP dates count those."""
+        self._writable.clear()
         self.changed = max(self.clock.now(), self.changed + timedelta(seconds=1))
 
     def _move(self, entity: Entity, field: Field, record_id: str, before: str | None, after: str | None) -> None:
@@ -211,9 +219,7 @@ class Org:
 
     def add_record_type(self, entity: Entity, developer_name: str, label: str, *, person: bool = False) -> str:
         """Give an object one more record type and return its id; the first brings the field with it."""
-        types = self.schema.entity("RecordType")
-        if types is None:
-            raise KeyError("RecordType")
+        types = self.schema.known("RecordType")
         if self.schema.field(entity, RECORD_TYPE_ID.name) is None:
             self.schema.add_field(entity, RECORD_TYPE_ID)
         record_id = self.new_id(types)
@@ -230,8 +236,8 @@ class Org:
 
     def add_field(self, entity: Entity, field: Field) -> None:
         """Give an object a custom field; a checkbox is false on the records that exist."""
-        if self.person_accounts and entity.name == "Contact" and (account := self.schema.entity("Account")):
-            self.add_field(account, person_account_field(field))
+        if self.person_accounts and entity.name == "Contact":
+            self.add_field(self.schema.known("Account"), person_account_field(field))
         self.schema.add_field(entity, field)
         if field.default is not None:
             for row in list(self.rows(entity)):
@@ -240,8 +246,8 @@ class Org:
 
     def remove_field(self, entity: Entity, field: Field) -> None:
         """Delete a custom field, its values and its permissions."""
-        if self.person_accounts and entity.name == "Contact" and (account := self.schema.entity("Account")):
-            self.remove_field(account, person_account_field(field))
+        if self.person_accounts and entity.name == "Contact":
+            self.remove_field(self.schema.known("Account"), person_account_field(field))
         self.schema.remove_field(entity, field.name)
         for row in list(self.rows(entity)):
             self.save(entity, {key: value for key, value in row.items() if key != field.name})
@@ -266,6 +272,17 @@ class Org:
         if user_id is None or field.granted:
             return True
         return _permission(entity, field) in self._granted(user_id)[1]
+
+    def writable(self, user_id: str | None, entity: Entity, *, creating: bool) -> dict[str, tuple[Field, Reader]]:
+        """Give the fields that a user may set in a new record, or change in one that exists, by lower-case name."""
+        key = (user_id, entity.name, creating)
+        if key not in self._writable:
+            self._writable[key] = {
+                name: (field, value_reader(field))
+                for name, field in self.schema.fields(entity).items()
+                if (field.createable if creating else field.updateable) and self.may_edit(user_id, entity, field)
+            }
+        return self._writable[key]
 
     def _granted(self, user_id: str) -> tuple[frozenset[str], frozenset[str]]:
         """Give the fields that a user's permission sets let be read, and edited."""
@@ -339,9 +356,27 @@ class View:
             return (row for row in rows if not row.get("IsDeleted") and not row.get("IsArchived"))
         return (row for row in rows if not row.get("IsDeleted"))
 
+    def lookup(self, entity: Entity, field: Field, values: Sequence[object]) -> Iterable[Row] | None:
+        """Find an object's rows by values of a field; None if that would mean reading all of them."""
+        if None in values or entity.name == "Task":
+            return None
+        if field.type == "id":
+            found = (self.org.row(entity, str(value)) for value in dict.fromkeys(values))
+            return [row for row in found if row is not None and (self.deleted or not row.get("IsDeleted"))]
+        if self.deleted or not field.indexed:
+            return None
+        ids = dict.fromkeys(one for value in values for one in self.org.holders(entity, field, value))
+        rows = (self.org.row(entity, one) for one in ids)
+        return [row for row in rows if row is not None]
+
     def row(self, record_id: object) -> Row | None:
         """Find a row of any object that is not deleted."""
         return self.org.find(record_id)
+
+    def entity_of(self, row: Row) -> Entity:
+        """Find the object that a row is of; raises Refused with NOT_FOUND."""
+        entity = self.org.schema.entity_of(str(row["Id"]))
+        return self.need_entity("" if entity is None else entity.name)
 
     def attributes(self, entity: Entity, row: Row) -> dict[str, object]:
         """Say a record's type and address."""
@@ -370,6 +405,10 @@ def _user(first: str, last: str, email: str) -> Row:
         "UserType": "Standard",
         "TimeZoneSidKey": "GMT",
     }
+
+
+def _same(old: Row, new: Row, name: str) -> bool:
+    return old.get(name) == new.get(name)
 
 
 def _permission(entity: Entity, field: Field) -> str:

@@ -26,12 +26,13 @@ _SHARED = ("FirstName", "LastName", "Salutation", "Phone", "Fax", "Description",
 
 def enable(org: Org) -> None:
     """Switch person accounts on; they cannot be switched off."""
-    account, contact = _entity(org, "Account"), _entity(org, "Contact")
+    account, contact = org.schema.known("Account"), org.schema.known("Contact")
     contact_fields = org.schema.fields(contact)
-    for name in ("LastName", "FirstName", "Salutation"):
-        field = contact_fields[name.lower()]
+    for part in ("LastName", "FirstName", "Salutation"):
+        field = contact_fields[part.lower()]
         org.schema.add_field(account, replace(field, nillable=True, extra="switchablepersonname"))
-    org.schema.add_field(account, replace(org.schema.fields(account)["name"], nillable=True))
+    name = replace(org.schema.fields(account)["name"], nillable=True, compound="Name", extra="switchablepersonname")
+    org.schema.add_field(account, name)
     for field in list(contact_fields.values()):
         compound = field.compound or field.name
         if field.name in _MIRRORED or compound in ("MailingAddress", "OtherAddress"):
@@ -87,7 +88,7 @@ def check_account(org: Org, row: Row, before: Row | None, written: Iterable[str]
         raise refused("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{needed}]", (needed,))
     if person and row.get("RecordTypeId") is None:
         row["RecordTypeId"] = next(
-            (one["Id"] for one in org.rows(_entity(org, "RecordType")) if one["IsPersonType"]), None
+            (one["Id"] for one in org.rows(org.schema.known("RecordType")) if one["IsPersonType"]), None
         )
 
 
@@ -110,7 +111,7 @@ def mirror(org: Org, account: Entity, row: Row) -> None:
     """Bring the twin of a person account up to date, or make it; nothing for any other record."""
     if account.name != "Account" or not is_person(row):
         return
-    contact = _entity(org, "Contact")
+    contact = org.schema.known("Contact")
     twin_id = row.get("PersonContactId")
     twin = None if twin_id is None else org.row(contact, str(twin_id))
     if twin is None:
@@ -134,10 +135,3 @@ def _source(field: Field) -> str | None:
         return field.name
     followed = field.name in _MIRRORED or field.compound in ("MailingAddress", "OtherAddress")
     return f"Person{field.name}" if followed else None
-
-
-def _entity(org: Org, name: str) -> Entity:
-    entity = org.schema.entity(name)
-    if entity is None:
-        raise KeyError(name)
-    return entity

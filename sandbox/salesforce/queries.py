@@ -39,8 +39,14 @@ class Database(Protocol):
     def rows(self, entity: Entity) -> Iterable[Row]:
         """Give an object's rows."""
 
+    def lookup(self, entity: Entity, field: Field, values: Sequence[object]) -> Iterable[Row] | None:
+        """Find an object's rows by values of a field; None if that would mean reading all of them."""
+
     def row(self, record_id: object) -> Row | None:
         """Find a row of any object that is not deleted."""
+
+    def entity_of(self, row: Row) -> Entity:
+        """Find the object that a row is of."""
 
     def attributes(self, entity: Entity, row: Row) -> dict[str, object]:
         """Say a record's type and address."""
@@ -80,12 +86,14 @@ class _Branch:
     entity: Entity
     reference: str
     items: dict[str, Field | _Getter | _Branch]
+    mixed: bool = False
+    """Whether its records may be of several objects."""
 
 
 def run(query: Query, database: Database) -> Answer:
     """Answer a query; raises Refused with INVALID_TYPE, INVALID_FIELD or MALFORMED_QUERY."""
     runner = _bound(query, database)
-    return runner.answer(database.rows(runner.entity))
+    return runner.answer(runner.candidates())
 
 
 def columns(query: Query, database: Database) -> list[Column]:
@@ -255,6 +263,19 @@ class _Runner:
         _, get = inner._getter(query.selected[0], purpose="filtered")
         return [get(row) for row in answer.rows]
 
+    def candidates(self) -> Iterable[Row]:
+        """Give the rows that may fit: few where a condition that all must meet names ids or indexed values."""
+        where = self.query.where
+        conditions = where.parts if isinstance(where, Logic) and where.operator == "and" else (where,)
+        for one in conditions:
+            if isinstance(one, Comparison) and one.operator in ("=", "in") and one.subquery is None:
+                hops, _, field = self._resolve(one.path)
+                values = [] if hops or not field.filterable else [self._range(field, token)[0] for token in one.values]
+                found = self.database.lookup(self.entity, field, values) if values else None
+                if found is not None:
+                    return found
+        return self.database.rows(self.entity)
+
     def _like(self, field: Field, get: _Getter, token: Token) -> _Test:
         if token.kind != "string":
             raise self._wrong_literal(field, token, "string and should be enclosed in quotes")
@@ -357,7 +378,7 @@ class _Runner:
                 branch = root
                 for hop, parent in hops:
                     name = hop.relationship or hop.name
-                    below = branch.items.setdefault(name, _Branch(parent, hop.name, {}))
+                    below = branch.items.setdefault(name, _Branch(parent, hop.name, {}, len(hop.references) > 1))
                     branch = below if isinstance(below, _Branch) else branch
                 branch.items[field.name] = field
         return self._render(root)
@@ -366,7 +387,8 @@ class _Runner:
         getters = [(name, self._item(item)) for name, item in branch.items.items()]
 
         def render(row: Row) -> dict[str, object]:
-            record: dict[str, object] = {"attributes": self.database.attributes(branch.entity, row)}
+            entity = self.database.entity_of(row) if branch.mixed else branch.entity
+            record: dict[str, object] = {"attributes": self.database.attributes(entity, row)}
             for name, get in getters:
                 record[name] = get(row)
             return record

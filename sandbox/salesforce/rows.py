@@ -32,7 +32,7 @@ def inserts(writer: Writer, entity_of: EntityOf, rows: Sequence[Payload]) -> lis
 
 def updates(writer: Writer, entity_of: EntityOf, rows: Sequence[Payload]) -> list[RowWrite]:
     """Change the record that each row names by its Id; rows that name the same one all fail."""
-    asked_ids = [row_value(row, "Id") for row in rows]
+    asked_ids = [row_value(row, "id" if "id" in row else "Id") for row in rows]
     ids = [None if asked is None else full_id(asked) or asked for asked in asked_ids]
     repeated = _repeated(ids)
 
@@ -42,7 +42,7 @@ def updates(writer: Writer, entity_of: EntityOf, rows: Sequence[Payload]) -> lis
             raise refused("MISSING_ARGUMENT", "Id not specified in an update call", ())
         if record_id in repeated:
             raise refused("DUPLICATE_VALUE", f"Duplicate id specified: {record_id}", ())
-        update(writer, entity, record_id, _without_id(row))
+        update(writer, entity, record_id, row)
         return record_id, False
 
     return [partial(write, row, record_id) for row, record_id in zip(rows, ids, strict=True)]
@@ -74,7 +74,7 @@ def upserts(
                 (field.name,),
             )
         if ids:
-            update(writer, entity, ids[0], _without_id(row))
+            update(writer, entity, ids[0], row)
             return ids[0], False
         if key is not None and field.type == "id":
             raise refused("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", ())

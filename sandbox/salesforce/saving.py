@@ -12,7 +12,7 @@ from .org import QUEUE_ID, Org
 from .personaccounts import check_account, check_contact, mirror
 from .rules import Flow, FlowFailed
 from .schema import Entity, Field, Row
-from .standard import follow, settle
+from .standard import check, follow, settle
 
 DEVELOPER_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
 
@@ -38,6 +38,7 @@ def save(writer: Writer, entity: Entity, row: Row, before: Row | None, written: 
         check_account(org, row, before, written)
     elif entity.name == "Contact":
         check_contact(org, row, before)
+    check(entity, row)
     _check_record_type(org, entity, written)
     settle(org, entity, row, before, written)
     _apply_rules(writer, entity, row, before)

@@ -112,6 +112,7 @@ class Schema:
             entity.name: {one.name.lower(): one for one in entity.fields} for entity in self._entities.values()
         }
         self._indexed = {name: self._find_indexed(name) for name in self._fields}
+        self._required: dict[str, tuple[str, ...]] = {}
 
     def _find_indexed(self, name: str) -> tuple[Field, ...]:
         return tuple(field for field in self._fields[name].values() if field.indexed)
@@ -120,6 +121,16 @@ class Schema:
         """Give the fields that records are looked up by, their id aside."""
         return self._indexed[entity.name]
 
+    def required(self, entity: Entity) -> tuple[str, ...]:
+        """Give the fields that a new record must have, and no record may lose."""
+        if entity.name not in self._required:
+            self._required[entity.name] = tuple(
+                field.name
+                for field in self._fields[entity.name].values()
+                if not field.nillable and field.createable and field.type != "boolean"
+            )
+        return self._required[entity.name]
+
     def entities(self) -> list[Entity]:
         """Give every object in alphabetical order."""
         return [self._entities[name] for name in sorted(self._entities)]
@@ -127,6 +138,10 @@ class Schema:
     def entity(self, name: str) -> Entity | None:
         """Find an object by its name."""
         return self._entities.get(name.lower())
+
+    def known(self, name: str) -> Entity:
+        """Give an object that is there; raises KeyError."""
+        return self._entities[name.lower()]
 
     def entity_of(self, record_id: str) -> Entity | None:
         """Find the object that an id belongs to."""
@@ -144,6 +159,7 @@ class Schema:
         """Put a field at the end of an object."""
         self._fields[entity.name][new.name.lower()] = new
         self._indexed[entity.name] = self._find_indexed(entity.name)
+        self._required.pop(entity.name, None)
 
     def add_entity(self, entity: Entity) -> None:
         """Add an object."""
@@ -151,11 +167,13 @@ class Schema:
         self._prefixes.setdefault(entity.prefix, entity)
         self._fields[entity.name] = {one.name.lower(): one for one in entity.fields}
         self._indexed[entity.name] = self._find_indexed(entity.name)
+        self._required.pop(entity.name, None)
 
     def remove_field(self, entity: Entity, name: str) -> None:
         """Take a field away."""
         del self._fields[entity.name][name.lower()]
         self._indexed[entity.name] = self._find_indexed(entity.name)
+        self._required.pop(entity.name, None)
 
     def parents(self, entity: Entity) -> list[tuple[Entity, Field]]:
         """Give the (child object, field) pairs that point at an object."""

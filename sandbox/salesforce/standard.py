@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 
 from .errors import refused
 from .org import Org
-from .personaccounts import is_person, name_of
+from .personaccounts import name_of
 from .schema import Entity, Row
 
 # Stage: probability in percent, closed, won, forecast category and its name.
@@ -26,9 +26,9 @@ _STAGES = {
 _UNKNOWN_STAGE = (0, False, False, "Pipeline", "Pipeline")
 
 
-def settle(org: Org, entity: Entity, row: Row, before: Row | None, written: Iterable[str]) -> None:
-    """Fill in what follows from other fields of a record about to be saved; raises Refused for what cannot be."""
-    if org.schema.field(entity, "LastName") and (entity.name != "Account" or is_person(row)):
+def settle(org: Org, entity: Entity, row: Row, before: Row | None, written: Collection[str]) -> None:
+    """Fill in what follows from other fields of a record about to be saved."""
+    if "LastName" in written or "FirstName" in written:
         row["Name"] = name_of(row)
     elif entity.name.endswith("__c") and row.get("Name") is None:
         row["Name"] = row["Id"]
@@ -36,7 +36,11 @@ def settle(org: Org, entity: Entity, row: Row, before: Row | None, written: Iter
         _settle_opportunity(row, before, frozenset(written))
     elif entity.name == "Task":
         _settle_task(org, row)
-    elif entity.name == "Asset" and row.get("AccountId") is None and row.get("ContactId") is None:
+
+
+def check(entity: Entity, row: Row) -> None:
+    """Raise Refused for a record that cannot be, whoever makes it."""
+    if entity.name == "Asset" and row.get("AccountId") is None and row.get("ContactId") is None:
         message = "Every asset needs an account, a contact, or both."
         raise refused("FIELD_INTEGRITY_EXCEPTION", message, ("AccountId", "ContactId"))
 
@@ -76,10 +80,9 @@ def _settle_task(org: Org, row: Row) -> None:
 def follow(org: Org, entity: Entity, row: Row, before: Row | None, stamp_id: str) -> None:
     """Write the other records that follow from one just saved."""
     if entity.name == "Opportunity" and before is None and row.get("ContactId") is not None:
-        role = org.schema.entity("OpportunityContactRole")
-        if role is not None:
-            values = {"OpportunityId": row["Id"], "ContactId": row["ContactId"], "IsPrimary": True, "IsDeleted": False}
-            org.save(role, {"Id": org.new_id(role), **values, **org.stamps(stamp_id, created=True)})
+        role = org.schema.known("OpportunityContactRole")
+        values = {"OpportunityId": row["Id"], "ContactId": row["ContactId"], "IsPrimary": True, "IsDeleted": False}
+        org.save(role, {"Id": org.new_id(role), **values, **org.stamps(stamp_id, created=True)})
     if entity.name == "OpportunityContactRole" and row.get("IsPrimary"):
         for other in list(org.rows(entity)):
             if other["OpportunityId"] == row["OpportunityId"] and other["Id"] != row["Id"] and other["IsPrimary"]:

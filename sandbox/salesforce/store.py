@@ -14,10 +14,11 @@ from .ids import full_id
 from .jobs import Jobs
 from .objects import custom_object, history_object
 from .org import ADMIN_ID, Org, View
-from .personaccounts import enable, is_person, mirror, name_of
+from .personaccounts import enable, is_person, mirror
 from .rules import DuplicateRule, Flow, Tracked, ValidationRule
 from .saving import Writer
 from .schema import Entity, Field, Row
+from .standard import settle
 from .values import write_time
 from .writes import delete, update
 
@@ -65,8 +66,6 @@ class SalesforceStore:
             row["IsDeleted"] = record.archived
         if entity.name == "Account" and self.org.person_accounts:
             row["IsPersonAccount"] = row.get("LastName") is not None
-        if "lastname" in fields and (entity.name != "Account" or is_person(row)):
-            row["Name"] = name_of(row)
         created, updated = write_time(record.created_at), write_time(record.updated_at)
         stamps: Row = {
             "Id": record.id,
@@ -76,8 +75,10 @@ class SalesforceStore:
             "LastModifiedById": ADMIN_ID,
             "SystemModstamp": updated,
         }
-        self.org.save(entity, {**row, **stamps})
-        mirror(self.org, entity, {**row, **stamps})
+        row |= stamps
+        settle(self.org, entity, row, None, row.keys())
+        self.org.save(entity, row)
+        mirror(self.org, entity, row)
 
     def edit(self, object_type: str, record_id: str, properties: Mapping[str, object]) -> None:
         """Change fields as the record's owner would, in the browser.
@@ -105,6 +106,8 @@ class SalesforceStore:
         winner, loser = self._row(entity, primary_id), self._row(entity, secondary_id)
         if winner["Id"] == loser["Id"]:
             raise KeyError(f"{primary_id} cannot be merged with itself")
+        if is_person(winner) or is_person(loser):
+            raise KeyError("person accounts and their contacts cannot be merged here")
         org, person = self.org, self._person(winner)
         stamps = org.stamps(person.stamp_id)
         for child, field in org.schema.parents(entity):
@@ -174,11 +177,22 @@ class SalesforceStore:
     def convert_lead(
         self, lead_id: str, *, account_id: str | None = None, contact_id: str | None = None, opportunity: bool = False
     ) -> Conversion:
-        """Make an account, a contact and perhaps an opportunity of a lead, or take ones that exist."""
+        """Make an account, a contact and perhaps an opportunity of a lead, or take ones that exist.
+
+        Raises KeyError for a lead that is not there or was converted, ValueError for records that a rule refuses.
+        """
         lead = self._row(self._entity("Lead"), lead_id)
         if lead.get("IsConverted"):
             raise KeyError(f"lead {lead_id} is converted already")
-        return convert(self._person(lead), lead, account_id, contact_id, opportunity=opportunity)
+        try:
+            return convert(self._person(lead), lead, account_id, contact_id, opportunity=opportunity)
+        except Refused as refusal:
+            raise ValueError(str(refusal)) from refusal
+
+    def archive_task(self, task_id: str) -> None:
+        """Archive a task, as the platform does with old ones: only `queryAll` shows it from then on."""
+        task = self._entity("Task")
+        self.org.save(task, {**self._row(task, task_id), "IsArchived": True})
 
     def fail_bulk_job(self, after: int, message: str = "InternalServerError : Too many retries of one batch") -> None:
         """Let the next Bulk job that writes fail once it has done so many rows; what it wrote stays."""

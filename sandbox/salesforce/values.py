@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import partial
 
 from .errors import Problem, Refused, Unreadable, refused
 from .schema import NUMBERS, Field
@@ -20,7 +22,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 def write_time(moment: datetime) -> str:
     """Write a moment in UTC to the second, as Salesforce stores it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + ".000+0000"
 
 
 def read_time(text: str) -> datetime | None:
@@ -62,6 +64,31 @@ def read_value(field: Field, value: object) -> object:
     if field.type in ("date", "datetime"):
         return _read_moment(field, text)
     return _read_text(field, text)
+
+
+Reader = Callable[[object], object]
+_PLAIN_TEXTS = ("string", "textarea", "phone", "url")
+
+
+def value_reader(field: Field) -> Reader:
+    """Make what `read_value` is for one field, quick for the values that come most often."""
+    if field.type in ("double", "currency", "percent"):
+        limit = 10 ** (field.precision - field.scale)
+
+        def read_number(value: object) -> object:
+            return float(value) if type(value) is int and -limit < value < limit else read_value(field, value)
+
+        return read_number
+    if field.type in _PLAIN_TEXTS:
+        surely_fits = field.length // 2  # however many of its characters count as two
+
+        def read_text(value: object) -> object:
+            if type(value) is str and len(value) <= surely_fits:
+                return value.strip() or None
+            return read_value(field, value)
+
+        return read_text
+    return partial(read_value, field)
 
 
 def _read_moment(field: Field, text: str) -> str:

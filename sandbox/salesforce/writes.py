@@ -13,7 +13,6 @@ from .org import Org
 from .personaccounts import check_contact
 from .saving import Writer, save
 from .schema import Entity, Field, Row
-from .values import read_value
 
 
 def create(writer: Writer, entity: Entity, payload: Mapping[str, object]) -> str:
@@ -37,7 +36,7 @@ def create(writer: Writer, entity: Entity, payload: Mapping[str, object]) -> str
 
 
 def update(writer: Writer, entity: Entity, record_id: str, payload: Mapping[str, object]) -> None:
-    """Change a record; writing the values it already has still bumps its stamps."""
+    """Change a record; writing the values it already has still bumps its stamps. An Id in `payload` is passed over."""
     org = writer.org
     row = live_row(org, entity, record_id)
     if not entity.updateable:
@@ -102,21 +101,20 @@ def _read(writer: Writer, entity: Entity, payload: Mapping[str, object], *, crea
     values: Row = {}
     blocked: list[str] = []
     problems: list[Problem] = []
-    fields = org.schema.fields(entity)
+    writable = org.writable(writer.user_id, entity, creating=creating)
     for name, value in payload.items():
-        if name.lower() == "attributes":
-            continue
-        field = fields.get(name.lower())
-        if field is None and isinstance(value, Mapping):
-            field, value = _foreign(writer, entity, name, value)  # noqa: PLW2901 - a record is named by its id from here
-        if field is None:
-            raise refused("INVALID_FIELD", f"No such column '{name}' on sobject of type {entity.name}")
-        open_field = field.createable if creating else field.updateable
-        if not open_field or not org.may_edit(writer.user_id, entity, field):
-            blocked.append(field.name)
-            continue
+        known = writable.get(name.lower())
+        if known is None:
+            if name.lower() == "attributes" or (name.lower() == "id" and not creating):
+                continue
+            found, value = _other(writer, entity, name, value)  # noqa: PLW2901 - a parent is named by its id from here
+            known = writable.get(found.name.lower())
+            if known is None:
+                blocked.append(found.name)
+                continue
+        field, reader = known
         try:
-            read = read_value(field, value)
+            read = reader(value)
             values[field.name] = _reference(org, field, read) if field.references else read
         except Unreadable:
             raise
@@ -130,10 +128,21 @@ def _read(writer: Writer, entity: Entity, payload: Mapping[str, object], *, crea
             "permission set.",
             tuple(blocked),
         )
-    problems += _missing(org, entity, values, creating=creating)
+    if creating or None in values.values():
+        problems += _missing(org, entity, values, creating=creating)
     if problems:
         raise Refused(problems)
     return values
+
+
+def _other(writer: Writer, entity: Entity, name: str, value: object) -> tuple[Field, object]:
+    """Find a field that cannot be written, or the reference behind a parent's external id, and the value for it."""
+    field = writer.org.schema.field(entity, name)
+    if field is None and isinstance(value, Mapping):
+        field, value = _foreign(writer, entity, name, value)
+    if field is None:
+        raise refused("INVALID_FIELD", f"No such column '{name}' on sobject of type {entity.name}")
+    return field, value
 
 
 def _foreign(writer: Writer, entity: Entity, name: str, value: Mapping[str, object]) -> tuple[Field | None, object]:
@@ -160,14 +169,11 @@ def _foreign(writer: Writer, entity: Entity, name: str, value: Mapping[str, obje
 
 def _missing(org: Org, entity: Entity, values: Row, *, creating: bool) -> list[Problem]:
     """Say which required fields have no value."""
+    fields = org.schema.fields(entity)
     names = tuple(
-        field.name
-        for field in org.schema.fields(entity).values()
-        if not field.nillable
-        and field.createable
-        and field.type != "boolean"
-        and values.get(field.name) is None
-        and (field.name in values or (creating and not field.defaulted))
+        name
+        for name in org.schema.required(entity)
+        if values.get(name) is None and (name in values or (creating and not fields[name.lower()].defaulted))
     )
     message = f"Required fields are missing: [{', '.join(names)}]"
     return [Problem("REQUIRED_FIELD_MISSING", message, names)] if names else []

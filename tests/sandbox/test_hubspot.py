@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -1016,3 +1018,27 @@ def test_the_daily_limit_lasts_until_midnight_of_the_account(account: Account, c
     assert (refused.json()["errorType"], refused.json()["policyName"]) == ("RATE_LIMIT", "DAILY")
     clock.advance(1)
     assert client.get(CONTACTS).status_code == 200
+
+
+def test_two_hundred_calls_at_once_lose_nothing(account: Account) -> None:
+    client, store = account(*(contact(number) for number in range(101, 201)))
+    headers = dict(client.headers)
+
+    async def drive() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=client.base_url, headers=headers, timeout=60) as at_once:
+            made = [
+                at_once.post(CONTACTS, json={"properties": {"email": f"new{number}@x.example"}})
+                for number in range(100)
+            ]
+            same = [at_once.post(CONTACTS, json={"properties": {"email": "one@x.example"}}) for _ in range(10)]
+            changed = [
+                at_once.patch(f"{CONTACTS}/{number}", json={"properties": {"jobtitle": str(number)}})
+                for number in range(101, 191)
+            ]
+            return await asyncio.gather(*made, *same, *changed)
+
+    answers = asyncio.run(drive())
+    assert Counter(answer.status_code for answer in answers) == {201: 101, 409: 9, 200: 90}
+    kept = {str(record["id"]): record["properties"] for record in store.records("contacts")}
+    assert len(kept) == 201
+    assert [kept[str(number)]["jobtitle"] for number in range(101, 191)] == [str(n) for n in range(101, 191)]  # type: ignore[index]

@@ -102,6 +102,8 @@ def test_tickets_have_their_own_pipeline(account: Account) -> None:
     shown = made(client, TICKETS, subject="Help", hs_pipeline="0", hs_pipeline_stage="4")
     assert shown["properties"]["hs_ticket_id"] == shown["id"]
     assert shown["properties"]["hs_is_closed"] == "true"
+    changed = client.patch(f"{TICKETS}/{shown['id']}", json={"properties": {"subject": "Help!"}}).json()["properties"]
+    assert (changed["hs_pipeline"], changed["hs_pipeline_stage"]) == ("0", "4")
 
 
 def test_a_task_begins_with_hubspots_values_and_its_own_create_date(account: Account) -> None:
@@ -135,7 +137,17 @@ def test_pipelines_have_the_recorded_shape(account: Account) -> None:
         "writePermissions": "CRM_PERMISSIONS_ENFORCEMENT",
         "archived": False,
     }
-    assert client.get("/crm/pipelines/2026-09/companies").status_code == 400
+    assert client.get("/crm/pipelines/2026-09/tasks").status_code == 400
+
+
+def test_the_lifecycle_is_shown_as_a_pipeline_that_cannot_be_changed(account: Account) -> None:
+    client, _ = account()
+    path = "/crm/pipelines/2026-09/contacts"
+    (row,) = client.get(path).json()["results"]
+    assert (row["id"], row["stages"][1]["id"]) == ("contacts-lifecycle-pipeline", "lead")
+    assert row["stages"][1]["metadata"] == {"isClosed": "false", "state": "OPEN"}
+    assert client.patch(f"{path}/{row['id']}", json={"label": "Life"}).status_code == 400
+    assert client.delete(f"{path}/{row['id']}").status_code == 400
 
 
 def test_a_pipeline_is_made_changed_and_deleted(account: Account) -> None:
@@ -212,7 +224,7 @@ def test_own_types_are_listed_changed_and_deleted_when_empty(account: Account) -
     client, _ = account()
     type_id = client.post(SCHEMAS, json=RENTAL).json()["objectTypeId"]
     assert client.post(SCHEMAS, json=RENTAL).status_code == 409
-    assert [one["name"] for one in client.get("/crm-object-schemas/v3/schemas").json()["results"]] == ["rental"]
+    assert [one["name"] for one in client.get("/crm/v3/schemas").json()["results"]] == ["rental"]
     assert client.get(f"{SCHEMAS}/contacts").json()["objectTypeId"] == "0-1"
     changed = client.patch(f"{SCHEMAS}/{type_id}", json={"requiredProperties": ["unit"]})
     assert changed.json()["requiredProperties"] == ["unit"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 
@@ -769,3 +770,22 @@ def test_stored_records_are_plain_json_with_every_field(salesforce: Salesforce) 
     assert {"Email", "DoNotCall", "MailingAddress", "MasterRecordId"} <= set(records[0])
     with pytest.raises(KeyError, match="no object"):
         salesforce.store.records("Nothing")
+
+
+def test_two_hundred_requests_at_once_lose_nothing(salesforce: Salesforce) -> None:
+    async def flood() -> list[str]:
+        limits = httpx.Limits(max_connections=200)
+        headers = {"Authorization": salesforce.client.headers["Authorization"]}
+        async with httpx.AsyncClient(
+            base_url=salesforce.client.base_url, headers=headers, limits=limits, timeout=60
+        ) as client:
+            rows = [{"attributes": {"type": "Contact"}, "LastName": "Flood"} for _ in range(3)]
+            body = {"allOrNone": True, "records": rows}
+            answers = await asyncio.gather(*(client.post(f"{DATA}/composite/sobjects", json=body) for _ in range(200)))
+        return [row["id"] for answer in answers for row in answer.json()]
+
+    made = asyncio.run(flood())
+    assert len(made) == len(set(made)) == 600
+    found = salesforce.query("SELECT Id FROM Contact WHERE LastName = 'Flood'")
+    assert {row["Id"] for row in found["records"]} == set(made)
+    assert salesforce.client.get(f"{DATA}/limits").headers["Sforce-Limit-Info"] == "api-usage=202/100000"

@@ -114,7 +114,7 @@ def test_each_step_is_refused_out_of_turn(salesforce: Salesforce) -> None:
         return answer.status_code, answer.json()[0]["errorCode"]
 
     wrong = (400, "INVALIDJOBSTATE")
-    close = {"json": {"state": "UploadComplete"}}
+    close: Any = {"json": {"state": "UploadComplete"}}
     assert refusal("PATCH", **close) == wrong  # nothing uploaded
     assert refusal("DELETE") == wrong
     assert refusal("GET", "/failedResults") == wrong

@@ -47,7 +47,7 @@ def _records(view: View, text: str) -> list[dict[str, Any]]:
 
 
 def _names(view: View, rest: str) -> list[str]:
-    return [row["LastName"] for row in _records(view, f"SELECT LastName FROM Contact {rest}")]  # noqa: S608 - SOQL of the test
+    return [row["LastName"] for row in _records(view, f"SELECT LastName FROM Contact {rest}")]
 
 
 @pytest.mark.parametrize(
@@ -202,3 +202,13 @@ def test_an_error_points_at_its_place(view: View) -> None:
 def test_a_query_has_a_greatest_length() -> None:
     with pytest.raises(Refused, match="100000 characters"):
         parse("SELECT Id FROM Contact WHERE Title = '" + "x" * 100_000 + "'")
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_ids_and_indexed_values_find_the_same_as_reading_everything(view: View, deleted: bool) -> None:  # noqa: FBT001
+    whole = View(view.org, view.user_id, view.prefix, deleted)
+    for where in (f"Id IN ('{CY}', '{ANA}', '{ANA}')", f"Title = 'CEO' AND Id = '{CY}'", "Email = 'ana@ACME.example'"):
+        quick = {row["Id"] for row in _records(whole, f"SELECT Id FROM Contact WHERE {where}")}
+        slow = {row["Id"] for row in _records(whole, f"SELECT Id FROM Contact WHERE ({where}) OR Id = null")}
+        assert quick == slow != set()
+    assert _records(whole, f"SELECT Id FROM Contact WHERE Id = '{make_id('003', 99)}'") == []
