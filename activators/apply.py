@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from activators.destinations import RECORDS_PER_CALL, Destination
 from activators.errors import PlanError
@@ -20,6 +19,8 @@ from activators.values import same_value
 IN_FLIGHT = 8
 # The code of a record that a person edited while a crashed run was waiting to be resumed.
 EDITED = "EDITED_SINCE_PLAN"
+# The code of a record that no answer confirmed, and that holds the planned values.
+READ_BACK = "READ_BACK"
 
 Progress = Callable[[str, int, int], None]
 """Called with an activation's name, the records accounted for so far, and all of its records."""
@@ -68,7 +69,7 @@ class Run:
         return not any(item.rejected or item.unknown for item in self.activations)
 
 
-def refuse_stale(plan: Plan, history: History | None, run_results: Mapping[str, Any] | None) -> None:
+def refuse_stale(plan: Plan, history: History | None, target: Path) -> None:
     """Raise PlanError when the plan was applied already, a newer one exists, or its models were built again since."""
     if history is not None and history.ended:
         raise PlanError(
@@ -77,13 +78,10 @@ def refuse_stale(plan: Plan, history: History | None, run_results: Mapping[str, 
     newest = latest_plan(plan.folder.parent).name
     if newest != plan.plan_id:
         raise PlanError(f"plan {plan.plan_id} is not the newest; apply {newest}, or run `backhaul plan`")
-    for result in (run_results or {}).get("results", []):
-        built_at = max((timing["completed_at"] or "" for timing in result["timing"]), default="")
-        if result["unique_id"] in plan.sync_ids and built_at and dt.datetime.fromisoformat(built_at) > plan.created_at:
-            raise PlanError(
-                f"plan {plan.plan_id} is older than {result['unique_id'].rpartition('.')[2]}, built since; "
-                "run `backhaul plan`"
-            )
+    for item in plan.activations:
+        file = target / item.sync_file
+        if file.exists() and file.stat().st_mtime > plan.created_at.timestamp():
+            raise PlanError(f"plan {plan.plan_id} is older than {file.stem}, built since; run `backhaul plan`")
 
 
 async def apply_plan(
@@ -159,24 +157,37 @@ class _Sender:
         if to_send:
             batch = self._intend(to_send)
             results = await self.destination.update(self.activation.object, to_send)
-            self._close(batch, to_send, results)
+            self._close(batch, to_send, await self._clear_up(to_send, results))
+
+    async def _clear_up(self, records: Sequence[RecordChanges], results: Sequence[Result]) -> list[Result]:
+        """Ask the CRM itself about records that its answer left out: written, not written, or gone."""
+        left_out = {result.record_id for result in results if result.status == "unknown"}
+        if not left_out:
+            return list(results)
+        found = await self._read_back([record for record in records if record.record_id in left_out])
+        return [found.get(result.record_id, result) for result in results]
 
     async def _read_back(self, records: Sequence[RecordChanges]) -> dict[str, Result]:
-        """The results of records that need no sending: written before the crash, or edited by a person since."""
+        """What became of records, where the CRM can tell: they hold the new values, or a person's."""
         properties = sorted({change.property for record in records for change in record.changes})
         found = await self.destination.read(
             self.activation.object, [record.record_id for record in records], properties
         )
         settled: dict[str, Result] = {}
         for record in records:
-            now = found.get(record.record_id)
-            if now is None:
+            stored = found.get(record.record_id)
+            if stored is None:
                 continue  # gone: sending it again gets the vendor's own words for that
-            there = [same_value(item.family, now.get(item.property), item.after) for item in record.changes]
-            before = [same_value(item.family, now.get(item.property), item.before) for item in record.changes]
+            there, before = (
+                [same_value(item.family, stored.values.get(item.property), value) for item, value in pairs]
+                for pairs in (
+                    [(item, item.after) for item in record.changes],
+                    [(item, item.before) for item in record.changes],
+                )
+            )
             if all(there):
-                settled[record.record_id] = Result(record.record_id, "confirmed", dt.datetime.now(dt.UTC), "READ_BACK")
-            elif not all(before):
+                settled[record.record_id] = Result(record.record_id, "confirmed", stored.updated_at, READ_BACK)
+            elif not all(new or old for new, old in zip(there, before, strict=True)):
                 settled[record.record_id] = Result(
                     record.record_id,
                     "rejected",

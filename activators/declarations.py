@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -40,6 +40,10 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 )
 
 
+# Digits after the point where the type does not say.
+_SCALES = {"double": 8, "float": 8, "decimal": 3, "numeric": 3}
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnType:
     """A warehouse column's type, as far as a CRM field has to hold it."""
@@ -58,9 +62,9 @@ class ColumnType:
                 if family != "number":
                     return cls(family)
                 if arguments:
-                    precision, _, scale = arguments.rstrip(")").partition(",")
-                    return cls(family, int(scale or 0), int(precision))
-                return cls(family, 8 if name in {"double", "float"} else 0)
+                    digits = re.fullmatch(r"(\d+)\s*(?:,\s*(\d+))?\s*\)", arguments)
+                    return cls(family, int(digits[2] or 0), int(digits[1])) if digits else None
+                return cls(family, _SCALES.get(name.strip(), 0))
         return None
 
 
@@ -85,6 +89,19 @@ class Guards:
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """One dbt model: its id, and the file below dbt's target folder that dbt writes whenever it builds the model."""
+
+    id: str
+    file: str
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+        return self.id.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """One declared push: a sync model, the CRM object it describes, and the rules of the sending."""
 
@@ -95,14 +112,18 @@ class Activation:
     group: str
     properties: tuple[Property, ...]
     guards: Guards
-    sync_id: str
     sync_relation: str
     plan_relation: str
     path: str
+    # The sync, diff and plan models, in the order of their building.
+    models: tuple[Model, ...]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+_Meta = TypeVar("_Meta", bound=_Strict)
 
 
 class _GuardsMeta(_Strict):
@@ -133,8 +154,10 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
         manifest: Mapping[str, Any] = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         raise DeclarationError(f"{path}: dbt has not made a manifest; run `dbt build`") from None
-    except orjson.JSONDecodeError as error:
-        raise DeclarationError(f"{path}: not JSON ({error}); run `dbt parse`") from None
+    except (orjson.JSONDecodeError, OSError) as error:
+        raise DeclarationError(f"{path}: not a manifest ({error}); run `dbt parse`") from None
+    if not {"nodes", "exposures", "sources"} <= set(manifest):
+        raise DeclarationError(f"{path}: not a manifest; run `dbt parse`")
     return manifest
 
 
@@ -147,11 +170,10 @@ def read_activations(manifest: Mapping[str, Any]) -> tuple[Activation, ...]:
     activations: list[Activation] = []
     for exposure in sorted(manifest["exposures"].values(), key=lambda node: str(node["name"])):
         if "activation" in exposure["config"].get("meta", {}):
-            found = _read_activation(manifest, exposure)
-            if isinstance(found, Activation):
-                activations.append(found)
-            else:
-                mistakes += found
+            try:
+                activations.append(_read_activation(manifest, exposure))
+            except DeclarationError as error:
+                mistakes.append(str(error))
     mistakes += _properties_claimed_twice(activations)
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
@@ -167,80 +189,93 @@ def landed_objects(manifest: Mapping[str, Any], source: str) -> dict[str, tuple[
     }
 
 
-def _read_activation(manifest: Mapping[str, Any], exposure: Mapping[str, Any]) -> Activation | list[str]:
+def _read_activation(manifest: Mapping[str, Any], exposure: Mapping[str, Any]) -> Activation:
     where = f"{exposure['original_file_path']}: exposure {exposure['name']}"
-    try:
-        meta = _ActivationMeta.model_validate(exposure["config"]["meta"]["activation"])
-    except ValidationError as error:
-        return [f"{where}: meta.activation.{line}" for line in _explain(error, _ActivationMeta)]
-
-    models = [name for name in exposure["depends_on"]["nodes"] if name.startswith("model.")]
-    if len(models) != 1:
-        return [f"{where}: depends on {len(models)} models; name exactly one sync_ model"]
-    sync = manifest["nodes"][models[0]]
-    if not sync["config"].get("contract", {}).get("enforced"):
-        return [f"{where}: {sync['name']} has no enforced contract; set contract.enforced to true"]
-    plan = _plan_of(manifest, sync)
-    if plan is None:
-        return [f"{where}: no model plan_{_suffix(sync)} depends on it; add one in models/plans"]
-
-    where = f"{sync['original_file_path']}: exposure {exposure['name']}"
-    mistakes = (
-        []
-        if meta.key in _primary_key(sync)
-        else [f"{where}: key {meta.key} is not the primary key of {sync['name']}; declare it as one"]
-    )
-    properties: list[Property] = []
-    for column in sync["columns"].values():
-        found = _read_property(column, meta.destination, where)
-        if isinstance(found, Property):
-            properties.append(found)
-        elif found:
-            mistakes += found
-    if not properties and not mistakes:
-        mistakes.append(f"{where}: no column of {sync['name']} has a meta.property; nothing to send")
-    if mistakes:
-        return mistakes
+    meta = _parse(_ActivationMeta, exposure["config"]["meta"]["activation"], f"{where}: meta.activation.")
+    models = _models(manifest, exposure, where)
+    sync, plan = models[0], models[-1]
+    # Columns are declared in the YAML beside the model, which dbt calls its patch.
+    path = (sync.get("patch_path") or sync["original_file_path"]).rpartition("://")[2]
+    where = f"{path}: exposure {exposure['name']}"
+    if meta.key not in _primary_key(sync):
+        raise DeclarationError(f"{where}: key {meta.key} is not the primary key of {sync['name']}; declare it as one")
     return Activation(
         name=exposure["name"],
         destination=meta.destination,
         object=meta.object,
         key=meta.key,
         group=meta.group,
-        properties=tuple(properties),
+        properties=_read_properties(sync, meta.destination, where),
         guards=Guards(**meta.guards.model_dump()),
-        sync_id=sync["unique_id"],
         sync_relation=_relation(sync),
         plan_relation=_relation(plan),
-        path=sync["original_file_path"],
+        path=path,
+        models=tuple(
+            Model(node["unique_id"], f"run/{node['package_name']}/{node['original_file_path']}") for node in models
+        ),
     )
 
 
-def _read_property(column: Mapping[str, Any], destination: Destination, where: str) -> Property | list[str] | None:
-    meta = column["config"].get("meta", {})
-    at = f"{where}: column {column['name']}"
-    if "property" not in meta:
-        # A label without a property is a slip of the pen that would silently send nothing.
-        stray = sorted(set(meta) & set(_PropertyMeta.model_fields))
-        return [f"{at}: meta.{stray[0]} without meta.property; name the property"] if stray else None
-    try:
-        declared = _PropertyMeta.model_validate(meta)
-    except ValidationError as error:
-        return [f"{at}: meta.{line}" for line in _explain(error, _PropertyMeta)]
+def _models(manifest: Mapping[str, Any], exposure: Mapping[str, Any], where: str) -> tuple[Mapping[str, Any], ...]:
+    """The sync model of an exposure, and the diff and plan models that follow from it."""
+    parents = [name for name in exposure["depends_on"]["nodes"] if name.startswith("model.")]
+    if len(parents) != 1:
+        raise DeclarationError(f"{where}: depends on {len(parents)} models; name exactly one sync_ model")
+    sync = manifest["nodes"][parents[0]]
+    if not sync["config"].get("contract", {}).get("enforced"):
+        raise DeclarationError(f"{where}: {sync['name']} has no enforced contract; set contract.enforced to true")
+    models = [sync]
+    by_name = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    for kind in ("diff", "plan"):
+        name = f"{kind}_{sync['name'].removeprefix('sync_')}"
+        if models[-1]["unique_id"] not in by_name.get(name, {"depends_on": {"nodes": []}})["depends_on"]["nodes"]:
+            raise DeclarationError(f"{where}: no model {name} depends on {models[-1]['name']}; add one in models/plans")
+        models.append(by_name[name])
+    return tuple(models)
+
+
+def _read_properties(sync: Mapping[str, Any], destination: Destination, where: str) -> tuple[Property, ...]:
+    properties: list[Property] = []
+    mistakes: list[str] = []
+    for column in sync["columns"].values():
+        # A column without meta is the model's own business; meta with a slip of the pen would silently send nothing.
+        if column["config"].get("meta"):
+            try:
+                properties.append(_read_property(column, destination, f"{where}: column {column['name']}"))
+            except DeclarationError as error:
+                mistakes.append(str(error))
+    if not properties and not mistakes:
+        mistakes.append(f"{where}: no column of {sync['name']} has a meta.property; nothing to send")
+    if mistakes:
+        raise DeclarationError("\n".join(mistakes))
+    return tuple(properties)
+
+
+def _read_property(column: Mapping[str, Any], destination: Destination, where: str) -> Property:
+    declared = _parse(_PropertyMeta, column["config"]["meta"], f"{where}: meta.")
     legal, rule = _LEGAL_NAMES[destination]
     if not legal.fullmatch(declared.property):
-        return [f"{at}: property {declared.property} cannot exist; {rule}"]
+        raise DeclarationError(f"{where}: property {declared.property} cannot exist; {rule}")
     column_type = ColumnType.parse(column.get("data_type") or "")
     if column_type is None:
         kind = column.get("data_type") or "no data_type"
-        return [f"{at}: no CRM field can hold {kind}; cast it to text, a number, a date or a boolean"]
+        raise DeclarationError(f"{where}: no CRM field can hold {kind}; cast it to text, a number, a date or a boolean")
     return Property(declared.property, column["name"], column_type, declared.label, column["description"])
+
+
+def _parse(model: type[_Meta], meta: object, where: str) -> _Meta:
+    try:
+        return model.model_validate(meta)
+    except ValidationError as error:
+        raise DeclarationError("\n".join(f"{where}{line}" for line in _explain(error, model))) from None
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"])
-        if mistake["type"] == "extra_forbidden":
+        if mistake["type"] == "missing":
+            yield f"{name}: missing; add it"
+        elif mistake["type"] == "extra_forbidden":
             known = list(model.model_fields if len(mistake["loc"]) == 1 else _GuardsMeta.model_fields)
             close = get_close_matches(str(mistake["loc"][-1]), known, n=1)
             mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
@@ -263,16 +298,9 @@ def _properties_claimed_twice(activations: list[Activation]) -> Iterator[str]:
             claims.setdefault(place, (item.column, activation.name))
 
 
-def _plan_of(manifest: Mapping[str, Any], sync: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    name = f"plan_{_suffix(sync)}"
-    return next(
-        (node for node in manifest["nodes"].values() if node["resource_type"] == "model" and node["name"] == name),
-        None,
-    )
-
-
-def _suffix(sync: Mapping[str, Any]) -> str:
-    return str(sync["name"]).removeprefix("sync_")
+def _model(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    nodes = manifest["nodes"].values()
+    return next((node for node in nodes if node["resource_type"] == "model" and node["name"] == name), None)
 
 
 def _primary_key(model: Mapping[str, Any]) -> set[str]:

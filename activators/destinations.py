@@ -12,7 +12,7 @@ import httpx
 from activators import hubspot, salesforce
 from activators.declarations import Activation, Family, Property
 from activators.errors import Unauthorized
-from activators.journal import RecordChanges, Result
+from activators.journal import RecordChanges, Result, Stored
 from activators.transport import Caller
 
 # Records in one call of the batch endpoint; the vendors refuse more.
@@ -34,9 +34,7 @@ class Destination(Protocol):
     async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
         """Write one batch. Exactly one result for each record, in any order."""
 
-    async def read(
-        self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
-    ) -> dict[str, dict[str, str | None]]:
+    async def read(self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]) -> dict[str, Stored]:
         """Read one batch of records, by id; a record that is gone is not in the answer."""
 
     async def definitions(self, object_type: str) -> dict[str, str]:

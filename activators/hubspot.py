@@ -11,14 +11,13 @@ import httpx
 
 from activators.declarations import Activation, Family, Property
 from activators.errors import QuotaExhausted, Unauthorized, VendorError
-from activators.journal import RecordChanges, Result
-from activators.transport import Again, Caller, halve, limiter
+from activators.journal import RecordChanges, Result, Stored
+from activators.transport import Again, Caller, halve, limiter, retry_after, understanding
 
 # Paths carry a dated version; each is supported for 18 months.
 VERSION = "2026-09"
 # A private app's burst limit of a Professional or Enterprise account: 190 calls in any 10 seconds.
 CALLS, SECONDS = 190, 10.0
-# A property or group definition is readable up to 0.7 s after it was made; batch/create takes 100.
 _DEFINITIONS_PER_CALL = 100
 _LOCK_SECONDS = 2.0
 
@@ -45,17 +44,16 @@ def judge(response: httpx.Response) -> None:
     if status == httpx.codes.UNAUTHORIZED:
         raise Unauthorized("HubSpot refuses the token (401); check HUBSPOT_ACCESS_TOKEN")
     if status == httpx.codes.FORBIDDEN:
-        scopes = _json(response).get("errors", [{}])[0].get("context", {}).get("requiredGranularScopes", [])
-        needed = f" {', '.join(scopes)}" if scopes else ""
-        raise Unauthorized(f"HubSpot refuses the call (403); grant the app the scopes it lacks{needed}")
+        context = next(iter(_json(response).get("errors") or [{}])).get("context", {})
+        scopes = ", ".join(context.get("requiredGranularScopes", [])) or "those that docs/accounts.md lists"
+        raise Unauthorized(f"HubSpot refuses the call (403); grant the app the scopes it lacks: {scopes}")
     if status == httpx.codes.TOO_MANY_REQUESTS:
         message = str(_json(response).get("message", ""))
         if "daily" in message:
             raise QuotaExhausted(
                 "HubSpot: the account's daily calls are spent; run the same command again after midnight, account time"
             )
-        own = response.headers.get("Retry-After")
-        raise Again(message or "too many requests", float(own) if own else SECONDS)
+        raise Again(message or "too many requests", retry_after(response) or SECONDS)
     if status == httpx.codes.LOCKED:
         raise Again("records are locked by other writes", _LOCK_SECONDS)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -93,17 +91,17 @@ class HubSpot:
                 ]
             },
         )
-        body = _json(response)
-        if response.status_code in {httpx.codes.OK, httpx.codes.MULTI_STATUS}:
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            # HubSpot refuses the whole call for one bad value, and does not say whose it is.
+            body = _json(response)
+            return await halve(
+                lambda half: self.update(object_type, half), records, _code(body, response), _message(body, response)
+            )
+        body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
+        with understanding(response, "HubSpot"):
             return _account_for(records, body)
-        # HubSpot refuses the whole call for one bad value, and does not say whose it is.
-        return await halve(
-            lambda half: self.update(object_type, half), records, _code(body, response), _message(body, response)
-        )
 
-    async def read(
-        self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
-    ) -> dict[str, dict[str, str | None]]:
+    async def read(self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]) -> dict[str, Stored]:
         """Read the named properties of up to 100 records, by id; a record that is gone is not in the answer."""
         response = await self.caller.send(
             "POST",
@@ -111,12 +109,18 @@ class HubSpot:
             json={"properties": list(properties), "inputs": [{"id": item} for item in record_ids]},
         )
         body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
-        return {str(item["id"]): item["properties"] for item in body["results"]}
+        with understanding(response, "HubSpot"):
+            return {
+                str(item["id"]): Stored(item["properties"], dt.datetime.fromisoformat(item["updatedAt"]))
+                for item in body["results"]
+            }
 
     async def definitions(self, object_type: str) -> dict[str, str]:
         """The type of every property that the object has, by lower-case name."""
         response = await self.caller.send("GET", f"/crm/properties/{VERSION}/{object_type}")
-        return {item["name"]: item["type"] for item in _expect(response, httpx.codes.OK)["results"]}
+        body = _expect(response, httpx.codes.OK)
+        with understanding(response, "HubSpot"):
+            return {item["name"]: item["type"] for item in body["results"]}
 
     async def create(self, activation: Activation, missing: Sequence[Property]) -> None:
         """Create the activation's property group, unless it exists, and the missing properties in it."""
@@ -132,20 +136,25 @@ class HubSpot:
                 },
             )
             body = _expect(response, httpx.codes.CREATED, httpx.codes.MULTI_STATUS)
-            if body.get("errors"):
-                first = body["errors"][0]
+            # A create whose answer was lost is repeated, and finds its own work.
+            refused = [error for error in body.get("errors") or [] if "exist" not in error.get("message", "")]
+            if refused:
+                name = ", ".join(refused[0].get("context", {}).get("name", ["?"]))
                 raise VendorError(
-                    f"HubSpot does not create property {', '.join(first['context'].get('name', ['?']))} "
-                    f"of {activation.object}: {first['message']}"
+                    f"HubSpot does not create property {name} of {activation.object}: {refused[0].get('message')}"
                 )
 
     async def _create_group(self, activation: Activation) -> None:
         path = f"/crm/properties/{VERSION}/{activation.object}/groups"
-        groups = _expect(await self.caller.send("GET", path), httpx.codes.OK)["results"]
-        if activation.group not in {group["name"] for group in groups}:
+        response = await self.caller.send("GET", path)
+        body = _expect(response, httpx.codes.OK)
+        with understanding(response, "HubSpot"):
+            existing = {group["name"] for group in body["results"]}
+        if activation.group not in existing:
             label = activation.group.replace("_", " ").capitalize()
             response = await self.caller.send("POST", path, json={"name": activation.group, "label": label})
-            _expect(response, httpx.codes.CREATED)
+            # 409: a create whose answer was lost has been repeated.
+            _expect(response, httpx.codes.CREATED, httpx.codes.CONFLICT)
 
 
 def _definition(item: Property, group: str) -> dict[str, Any]:
@@ -183,8 +192,9 @@ def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> l
     ]
 
 
-def _expect(response: httpx.Response, *statuses: int) -> Any:  # noqa: ANN401  a vendor's JSON
-    body = _json(response)
+def _expect(response: httpx.Response, *statuses: int) -> dict[str, Any]:
+    with understanding(response, "HubSpot"):
+        body = dict(response.json()) if response.status_code in statuses else _json(response)
     if response.status_code not in statuses:
         raise VendorError(
             f"HubSpot answers {response.status_code} to {response.request.method} {response.request.url.path}: "
@@ -194,11 +204,11 @@ def _expect(response: httpx.Response, *statuses: int) -> Any:  # noqa: ANN401  a
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
-    # Gateways answer in HTML.
-    if "json" not in response.headers.get("Content-Type", ""):
+    """The body of a refusal; gateways answer in HTML, or cut off."""
+    try:
+        return dict(response.json())
+    except (TypeError, ValueError):
         return {}
-    body: dict[str, Any] = response.json()
-    return body
 
 
 def _code(body: Mapping[str, Any], response: httpx.Response) -> str:

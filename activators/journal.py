@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
@@ -36,6 +37,14 @@ class RecordChanges:
 
     record_id: str
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the CRM holds of one record: the asked-for values as texts, and when, by its clock, it last changed."""
+
+    values: Mapping[str, str | None]
+    updated_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +80,24 @@ class Journal:
     _batch: int = 0
 
     @classmethod
-    def begin(cls, folder: Path, run_id: str, plan_id: str, started_at: dt.datetime) -> Self:
-        """Start the journal of a new run."""
+    def begin(
+        cls, folder: Path, run_id: str, plan_id: str, started_at: dt.datetime, activations: Sequence[str]
+    ) -> Self:
+        """Start the journal of a new run, which may write what the named activations say."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{run_id}.jsonl"
         # Journals hold customers' values: only their owner may read them.
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         journal = cls(path, run_id, file)
-        journal._write({"type": "run", "run_id": run_id, "plan_id": plan_id, "started_at": started_at})
+        journal._write(
+            {
+                "type": "run",
+                "run_id": run_id,
+                "plan_id": plan_id,
+                "started_at": started_at,
+                "activations": list(activations),
+            }
+        )
         _flush_folder(folder)
         return journal
 
@@ -146,7 +165,9 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; the run stays open and can be resumed."""
-        self._file.close()
+        # What a full disk did not take was reported when it was written; closing would only try it once more.
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
         try:
@@ -170,6 +191,15 @@ def read_history(folder: Path, plan_id: str) -> History | None:
     return None
 
 
+def last_started(folder: Path, activation: str) -> dt.datetime | None:
+    """When the newest run that may have written an activation's records began, by our clock. None when none did."""
+    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+        run = next(_lines(path), None)
+        if run is not None and activation in run["activations"]:
+            return dt.datetime.fromisoformat(run["started_at"])
+    return None
+
+
 def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
     answered: dict[tuple[str, str], Status] = {}
     intended: set[tuple[str, str]] = set()
@@ -189,9 +219,14 @@ def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.endswith(b"\n"):
-                yield orjson.loads(line)
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    raise PlanError(
+                        f"{path}: line {number} is damaged; move the file away after looking at what it says was sent"
+                    ) from None
 
 
 def _flush_folder(folder: Path) -> None:

@@ -23,10 +23,10 @@ import duckdb
 import orjson
 import pyarrow.parquet as pq
 
-from activators.declarations import Activation
+from activators.declarations import Activation, Guards
 from activators.destinations import RECORDS_PER_CALL
 from activators.errors import PlanError
-from activators.journal import Change, RecordChanges
+from activators.journal import Change, RecordChanges, last_started
 
 _SAMPLES = 3
 
@@ -55,6 +55,14 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """API calls of one CRM account: for a whole day, and what was left at the last landing."""
+
+    daily: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
 class ActivationPlan:
     """What one activation would send. Counts are of values (one property of one record) unless named otherwise."""
 
@@ -69,12 +77,15 @@ class ActivationPlan:
     invalid: int
     unchanged: int
     clears: int
+    clear_share: float
     overwrites: int
     calls: int
     quota_share: float | None
     samples: tuple[Sample, ...]
     reasons: tuple[Reason, ...]
     warnings: tuple[str, ...]
+    # Below dbt's target folder: touched by dbt whenever it builds the sync model.
+    sync_file: str
     file: str
     sha256: str
 
@@ -85,7 +96,6 @@ class Plan:
 
     plan_id: str
     created_at: dt.datetime
-    sync_ids: tuple[str, ...]
     activations: tuple[ActivationPlan, ...]
     seal: str
     folder: Path
@@ -108,7 +118,10 @@ def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, n
     """
     plan_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     folder = plans / f".{plan_id}.partial"
-    folder.mkdir(parents=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise PlanError(f"{plans}: plans cannot be written there ({error.strerror}); set BACKHAUL_STATE") from None
     try:
         with open_warehouse(warehouse) as connection:
             quotas = _quotas(connection)
@@ -120,7 +133,6 @@ def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, n
         header = {
             "plan_id": plan_id,
             "created_at": now,
-            "sync_ids": [activation.sync_id for activation in activations],
             "activations": [asdict(activation) for activation in sealed],
         }
         seal = _seal_of(header)
@@ -132,16 +144,16 @@ def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, n
             file.unlink()
         folder.rmdir()
         raise
-    return Plan(plan_id, now, tuple(item.sync_id for item in activations), sealed, seal, plans / plan_id)
+    return Plan(plan_id, now, sealed, seal, plans / plan_id)
 
 
 def read_plan(folder: Path) -> Plan:
     """Open a sealed plan. Raises PlanError when it, or a file of it, is not as it was sealed."""
     try:
-        header = orjson.loads((folder / "plan.json").read_bytes())
-    except FileNotFoundError:
+        header = dict(orjson.loads((folder / "plan.json").read_bytes()))
+    except OSError:
         raise PlanError(f"{folder}: no such plan; run `backhaul plan`") from None
-    except orjson.JSONDecodeError:
+    except (TypeError, ValueError):
         raise PlanError(f"{folder}: plan.json is damaged; run `backhaul plan`") from None
     seal = header.pop("seal", None)
     if seal != _seal_of(header):
@@ -153,11 +165,45 @@ def read_plan(folder: Path) -> Plan:
     return Plan(
         header["plan_id"],
         dt.datetime.fromisoformat(header["created_at"]),
-        tuple(header["sync_ids"]),
         tuple(_activation_plan(item) for item in header["activations"]),
         seal,
         folder,
     )
+
+
+def refuse_unbuilt(
+    activations: Sequence[Activation], target: Path, journal: Path, run_results: Mapping[str, Any]
+) -> None:
+    """Refuse models whose tables are not what the project says now, going by what dbt leaves in its target folder.
+
+    Raises PlanError when a model was never built, its last build failed or was skipped, a model is older than the one
+    that it reads, or a run has written records since: the same changes would be sent again.
+    """
+    failed = {
+        result["unique_id"]: result["status"]
+        for result in run_results.get("results", [])
+        if result["status"] in {"error", "fail", "skipped", "runtime error"}
+    }
+    for activation in activations:
+        last, builds = "", 0.0
+        for model in activation.models:
+            file = target / model.file
+            if not file.exists():
+                raise PlanError(f"exposure {activation.name}: dbt has not built {model.name} here; run `dbt build`")
+            if model.id in failed:
+                raise PlanError(
+                    f"exposure {activation.name}: the last build of {model.name} ended in {failed[model.id]}; "
+                    "mend it and run `dbt build`"
+                )
+            if file.stat().st_mtime < builds:
+                raise PlanError(f"exposure {activation.name}: {model.name} is older than {last}; run `dbt build`")
+            last, builds = model.name, file.stat().st_mtime
+        started = last_started(journal, activation.name)
+        if started is not None and started.timestamp() > builds:
+            raise PlanError(
+                f"exposure {activation.name}: {last} was built before the last run wrote its records; "
+                "run `backhaul load` and `dbt build`"
+            )
 
 
 def latest_plan(plans: Path) -> Path:
@@ -202,14 +248,25 @@ def _seal_activation(
     connection: duckdb.DuckDBPyConnection,
     activation: Activation,
     folder: Path,
-    daily_calls: int | None,
+    quota: Quota | None,
 ) -> ActivationPlan:
     file = f"{activation.name}.parquet"
     _copy_differences(connection, activation, folder / file)
     (records,) = _row(connection, f"select count(*) from {activation.sync_relation}")  # noqa: S608  a name from the manifest
-    changed, sent, held, kept, invalid, clears, overwrites = _row(
+    changed, sent, held, kept, invalid, clears, most_cleared, overwrites = _row(
         connection,
         f"""
+        with
+
+        cleared as (
+
+            select count(*) as clears
+            from {activation.plan_relation}
+            where decision = 'send' and desired_value is null
+            group by property
+
+        )
+
         select
             count(distinct record_id) filter (where decision = 'send'),
             count(*) filter (where decision = 'send'),
@@ -217,6 +274,7 @@ def _seal_activation(
             count(*) filter (where decision = 'keep'),
             count(*) filter (where decision = 'invalid'),
             count(*) filter (where decision = 'send' and desired_value is null),
+            (select coalesce(max(cleared.clears), 0) from cleared),
             count(distinct record_id) filter (where decision = 'send' and nullif(current_value, '') is not null)
         from {activation.plan_relation}
         """,  # noqa: S608  a name from the manifest
@@ -234,30 +292,30 @@ def _seal_activation(
         invalid=invalid,
         unchanged=records * len(activation.properties) - sent - held - kept - invalid,
         clears=clears,
+        clear_share=round(most_cleared / records, 6) if records else 0.0,
         overwrites=overwrites,
         calls=calls,
-        quota_share=round(calls / daily_calls, 6) if daily_calls else None,
+        quota_share=round(calls / quota.daily, 6) if quota else None,
         samples=_samples(connection, activation),
         reasons=_reasons(connection, activation),
         warnings=(),
+        sync_file=activation.models[0].file,
         file=file,
         sha256=_digest(folder / file),
     )
-    return replace(sealed, warnings=tuple(_tripped(activation, sealed)))
+    return replace(sealed, warnings=tuple(_tripped(activation.guards, sealed, quota)))
 
 
-def _tripped(activation: Activation, sealed: ActivationPlan) -> Iterator[str]:
-    guards = activation.guards
-    values = sealed.records * len(activation.properties)
+def _tripped(guards: Guards, sealed: ActivationPlan, quota: Quota | None) -> Iterator[str]:
     # Filling what is empty harms nobody; a guard is about values that are there now.
     if sealed.overwrites > guards.max_change_share * sealed.records:
         yield (
             f"{sealed.name}: {sealed.overwrites} of {sealed.records} records would lose a value that they have "
             f"(more than max_change_share {guards.max_change_share:.0%})"
         )
-    if sealed.clears > guards.max_clear_share * values:
+    if sealed.clear_share > guards.max_clear_share:
         yield (
-            f"{sealed.name}: {sealed.clears} of {values} values would be cleared "
+            f"{sealed.name}: one property would be cleared on {sealed.clear_share:.0%} of the records "
             f"(more than max_clear_share {guards.max_clear_share:.0%})"
         )
     if sealed.quota_share is not None and sealed.quota_share > guards.max_quota_share:
@@ -265,6 +323,8 @@ def _tripped(activation: Activation, sealed: ActivationPlan) -> Iterator[str]:
             f"{sealed.name}: {sealed.quota_share:.0%} of the day's calls "
             f"(more than max_quota_share {guards.max_quota_share:.0%})"
         )
+    if quota is not None and sealed.calls > quota.remaining:
+        yield f"{sealed.name}: {sealed.calls} calls, and {quota.remaining} were left of the day's at the last landing"
 
 
 def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activation, file: Path) -> None:
@@ -279,6 +339,8 @@ def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activat
             ) to '{target}' (format parquet, compression zstd)
             """  # noqa: S608  a name from the manifest, and an escaped path
         )
+    except duckdb.IOException as error:
+        raise PlanError(f"{file}: cannot be written ({str(error).splitlines()[0]}); make room") from None
     except duckdb.CatalogException:
         raise PlanError(
             f"exposure {activation.name}: {activation.plan_relation} is not in the warehouse; run `dbt build`"
@@ -287,10 +349,19 @@ def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activat
 
 
 def _refuse_unfit(connection: duckdb.DuckDBPyConnection, activations: Sequence[Activation]) -> None:
-    """Refuse a column whose type the CRM's property does not have: a mistake of the declaration, not of a row."""
+    """Refuse what is a mistake of the declaration and not of a row.
+
+    A column whose type the CRM's property does not have; rows of a property that is not declared any more.
+    """
     mistakes: list[str] = []
     for activation in activations:
         columns = {item.name: item for item in activation.properties}
+        for (name,) in _rows(connection, f"select distinct property from {activation.plan_relation} order by 1"):  # noqa: S608
+            if name not in columns:
+                mistakes.append(
+                    f"{activation.path}: exposure {activation.name}: the plan model still has property {name}, "
+                    "which no column declares; run `dbt build`"
+                )
         for name, kind in _rows(
             connection,
             f"""
@@ -305,17 +376,19 @@ def _refuse_unfit(connection: duckdb.DuckDBPyConnection, activations: Sequence[A
             """,  # noqa: S608  a name from the manifest
             [activation.destination, activation.object],
         ):
-            item = columns[name]
-            mistakes.append(
-                f"{activation.path}: exposure {activation.name}: column {item.column} is a {item.type.family}, but "
-                f"{activation.destination} has property {name} as {kind}; map another property or cast the column"
-            )
+            item = columns.get(name)
+            if item is not None:
+                mistakes.append(
+                    f"{activation.path}: exposure {activation.name}: column {item.column} is a {item.type.family}, but "
+                    f"{activation.destination} has property {name} as {kind}; map another property or cast the column"
+                )
     if mistakes:
         raise PlanError("\n".join(mistakes))
 
 
-def _quotas(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    return dict(_rows(connection, "select crm, daily_calls from plans.int_crm_quotas"))
+def _quotas(connection: duckdb.DuckDBPyConnection) -> dict[str, Quota]:
+    found = _rows(connection, "select crm, daily_calls, remaining_calls from plans.int_crm_quotas")
+    return {crm: Quota(daily, remaining) for crm, daily, remaining in found if daily}
 
 
 def _samples(connection: duckdb.DuckDBPyConnection, activation: Activation) -> tuple[Sample, ...]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import httpx
+import orjson
 
 from activators.declarations import Activation, ColumnType, Family, Property
 from activators.errors import QuotaExhausted, Unauthorized, VendorError
-from activators.journal import Change, RecordChanges, Result
-from activators.transport import Again, Caller, halve, limiter, vendor_time
+from activators.journal import Change, RecordChanges, Result, Stored
+from activators.transport import Again, Caller, halve, limiter, retry_after, time_before, understanding
 
 VERSION = "v66.0"
 # Salesforce has no burst limit; this keeps us a polite guest beside the org's other integrations.
@@ -63,8 +66,7 @@ def judge(response: httpx.Response) -> None:
             "Salesforce: the org's daily calls are spent; they come back over 24 hours, then run the same command again"
         )
     if status in {httpx.codes.TOO_MANY_REQUESTS, 420}:
-        own = response.headers.get("Retry-After")
-        raise Again("too many requests", float(own) if own else None)
+        raise Again("too many requests", retry_after(response))
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise Again(f"HTTP {status}")
 
@@ -77,6 +79,7 @@ class Salesforce:
     client_id: str
     client_secret: str = field(repr=False)
     user_id: str = ""
+    logging_in: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     @classmethod
     def connect(cls, http: httpx.AsyncClient, client_id: str, client_secret: str) -> Salesforce:
@@ -102,67 +105,70 @@ class Salesforce:
         response = await self._send(
             "PATCH",
             "/composite/sobjects",
-            json={
-                "allOrNone": False,
-                "records": [
-                    {
-                        "attributes": {"type": object_type},
-                        "id": record.record_id,
-                        **{change.property: _wire(change) for change in record.changes},
-                    }
-                    for record in records
-                ],
-            },
+            headers={"Content-Type": "application/json"},
+            content=orjson.dumps(
+                {
+                    "allOrNone": False,
+                    "records": [
+                        {
+                            "attributes": {"type": object_type},
+                            "id": record.record_id,
+                            **{change.property: _wire(change) for change in record.changes},
+                        }
+                        for record in records
+                    ],
+                }
+            ),
         )
         if response.status_code == httpx.codes.BAD_REQUEST:
             # One value that cannot be read refuses the whole call, without naming its row.
             return await halve(lambda half: self._update(object_type, half), records, *_first(response))
         rows = _expect(response, httpx.codes.OK)
-        written_at = vendor_time(response)
-        # The answer is in the order of the request; a row that failed does not name its record.
-        results = [
-            Result(record.record_id, "confirmed", written_at)
-            if row["success"]
-            else Result(
-                record.record_id,
-                "rejected",
-                None,
-                row["errors"][0]["statusCode"],
-                row["errors"][0]["message"],
-            )
-            for record, row in zip(records, rows, strict=False)
-        ]
+        with understanding(response, "Salesforce"):
+            written_at = time_before(response)
+            # The answer is in the order of the request; a row that failed does not name its record.
+            results = [
+                Result(record.record_id, "confirmed", written_at)
+                if row["success"]
+                else Result(
+                    record.record_id,
+                    "rejected",
+                    None,
+                    row["errors"][0]["statusCode"],
+                    row["errors"][0]["message"],
+                )
+                for record, row in zip(records, rows, strict=False)
+            ]
         return results + [
-            Result(
-                record.record_id,
-                "unknown",
-                None,
-                None,
-                "Salesforce's answer is shorter than the request",
-            )
+            Result(record.record_id, "unknown", None, None, "Salesforce's answer is shorter than the request")
             for record in records[len(rows) :]
         ]
 
-    async def read(
-        self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]
-    ) -> dict[str, dict[str, str | None]]:
+    async def read(self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]) -> dict[str, Stored]:
         """Read the named fields of up to 200 records, by id; a record that is gone is not in the answer."""
         response = await self._send(
             "POST",
             f"/composite/sobjects/{object_type}",
-            json={"ids": list(record_ids), "fields": ["Id", *properties]},
+            json={"ids": list(record_ids), "fields": ["Id", "SystemModstamp", *properties]},
         )
-        return {
-            row["Id"]: {name: _text(row.get(name)) for name in properties}
-            for row in _expect(response, httpx.codes.OK)
-            if row is not None
-        }
+        rows = _expect(response, httpx.codes.OK)
+        with understanding(response, "Salesforce"):
+            return {
+                row["Id"]: Stored(
+                    # Names come back as Salesforce spells them, whatever was asked for.
+                    {name: _text(_spelled(row, name)) for name in properties},
+                    dt.datetime.fromisoformat(row["SystemModstamp"]),
+                )
+                for row in rows
+                if row is not None
+            }
 
     async def definitions(self, object_type: str) -> dict[str, str]:
         """The type of every field that the integration user can see, by lower-case name."""
         response = await self._send("GET", f"/sobjects/{object_type}/describe")
-        fields = _expect(response, httpx.codes.OK)["fields"]
-        return {item["name"].lower(): item["type"] for item in fields}
+        body = _expect(response, httpx.codes.OK)
+        with understanding(response, "Salesforce"):
+            return {item["name"].lower(): item["type"] for item in body["fields"]}
 
     async def create(self, activation: Activation, missing: Sequence[Property]) -> None:
         """Create the missing custom fields and let the integration user read and edit them."""
@@ -212,16 +218,20 @@ class Salesforce:
 
     async def _query(self, soql: str) -> list[dict[str, Any]]:
         response = await self._send("GET", "/query", params={"q": soql})
-        records: list[dict[str, Any]] = _expect(response, httpx.codes.OK)["records"]
-        return records
+        body = _expect(response, httpx.codes.OK)
+        with understanding(response, "Salesforce"):
+            return list(body["records"])
 
     async def _insert(self, object_type: str, values: Mapping[str, object]) -> str:
         response = await self._send("POST", f"/sobjects/{object_type}", json=dict(values))
-        return str(_expect(response, httpx.codes.CREATED)["id"])
+        body = _expect(response, httpx.codes.CREATED)
+        with understanding(response, "Salesforce"):
+            return str(body["id"])
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401  as Caller.send
-        if not self.user_id:
-            await self._log_in()
+        async with self.logging_in:
+            if not self.user_id:
+                await self._log_in()
         path = f"/services/data/{VERSION}{path}"
         response = await self.caller.send(method, path, **request)
         if response.status_code == httpx.codes.UNAUTHORIZED:
@@ -243,14 +253,15 @@ class Salesforce:
                 "client_secret": self.client_secret,
             },
         )
-        if response.status_code != httpx.codes.OK:
-            reason = response.json().get("error_description", response.reason_phrase)
-            raise Unauthorized(
-                f"Salesforce refuses the app ({reason}); check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET"
-            )
-        session = response.json()
-        self.caller.http.headers["Authorization"] = f"Bearer {session['access_token']}"
-        self.user_id = session["id"].rpartition("/")[2]
+        with understanding(response, "Salesforce"):
+            session = response.json()
+            if response.status_code != httpx.codes.OK:
+                raise Unauthorized(
+                    f"Salesforce refuses the app ({session['error_description']}); "
+                    "check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET"
+                )
+            self.caller.http.headers["Authorization"] = f"Bearer {session['access_token']}"
+            self.user_id = session["id"].rpartition("/")[2]
 
 
 def _quoted(word: str) -> str:
@@ -260,15 +271,20 @@ def _quoted(word: str) -> str:
     return f"'{word}'"
 
 
-def _wire(change: Change) -> str | float | bool | None:
+def _wire(change: Change) -> str | bool | orjson.Fragment | None:
     """A planned text as the JSON value that the field's type takes; null clears."""
     if change.after is None:
         return None
     if change.family == "number":
-        return float(change.after) if "." in change.after else int(change.after)
+        # The planned digits themselves: a float would keep sixteen of them.
+        return orjson.Fragment(f"{Decimal(change.after):f}")
     if change.family == "boolean":
         return change.after == "true"
     return change.after
+
+
+def _spelled(row: Mapping[str, object], name: str) -> object:
+    return next((value for key, value in row.items() if key.lower() == name.lower()), None)
 
 
 def _text(value: object) -> str | None:
@@ -299,21 +315,23 @@ def _field_type(column: ColumnType) -> dict[str, Any]:
             return {"type": "Text", "length": _TEXT_LENGTH}
 
 
-def _expect(response: httpx.Response, status: int) -> Any:  # noqa: ANN401  a vendor's JSON
+def _expect(response: httpx.Response, status: int) -> Any:  # noqa: ANN401  an object or an array, by the call
     if response.status_code != status:
         code, message = _first(response)
         raise VendorError(
             f"Salesforce answers {response.status_code} {code} to {response.request.method} "
             f"{response.request.url.path}: {message}"
         )
-    return response.json()
+    with understanding(response, "Salesforce"):
+        return response.json()
 
 
 def _first(response: httpx.Response) -> tuple[str, str]:
     """The first error's code and message: an array on most calls, an object on a few, HTML from gateways."""
-    if "json" not in response.headers.get("Content-Type", ""):
-        return str(response.status_code), response.reason_phrase
-    body = response.json()
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
     error = body[0] if isinstance(body, list) and body else body
     if not isinstance(error, dict):
         return str(response.status_code), response.reason_phrase

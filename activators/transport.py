@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +13,14 @@ import httpx
 import stamina
 from pyrate_limiter import Duration, Limiter, Rate
 
-from activators.errors import Unreachable
+from activators.errors import Unreachable, VendorError
 from activators.journal import RecordChanges, Result
 
 # A vendor's own wait, in seconds, may be far longer than any backoff of ours; past this the run stops instead.
 LONGEST_WAIT = 60.0
 _ATTEMPTS = 6
+# What may be gone a moment later. A request that cannot even be written never is.
+_PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ Judge = Callable[[httpx.Response], None]
 
 
 def limiter(calls: int, seconds: float) -> Limiter:
-    """Make a rolling-window limiter; the window is 2 % longer than the vendor's, for clocks and queues."""
-    return Limiter(Rate(calls, int(seconds * 1.02 * Duration.SECOND)))
+    """Make a rolling-window limiter, 4 % longer: the vendor counts calls when they arrive, and we when they leave."""
+    return Limiter(Rate(calls, int(seconds * 1.04 * Duration.SECOND)))
 
 
 @dataclass(slots=True)
@@ -64,10 +67,15 @@ class Caller:
                     self.judge(response)
         except Again as again:
             raise Unreachable(f"{self.where}: {again.reason}; tried {_ATTEMPTS} times, try later") from None
-        except httpx.TransportError as error:
+        except _PASSING as error:
             raise Unreachable(
-                f"{self.where}: {self.http.base_url} does not answer ({_plain(error)}); "
+                f"{self.where}: {self.http.base_url} does not answer ({str(error) or type(error).__name__}); "
                 "check the base URL and the network"
+            ) from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            # The text of such an error quotes the headers, and with them the token.
+            raise VendorError(
+                f"{self.where}: {self.http.base_url} cannot be asked ({type(error).__name__}); check the base URL"
             ) from None
         return response
 
@@ -85,9 +93,28 @@ async def halve(
     return [*await send(records[:middle]), *await send(records[middle:])]
 
 
-def vendor_time(response: httpx.Response) -> dt.datetime:
-    """The vendor's clock when it answered, to the second: its `Date` header, in UTC."""
-    return email.utils.parsedate_to_datetime(response.headers["Date"]).astimezone(dt.UTC)
+@contextmanager
+def understanding(response: httpx.Response, where: str) -> Iterator[None]:
+    """Read an answer inside: one that is not of the documented shape raises VendorError, in a sentence."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise VendorError(
+            f"{where} answers {response.status_code} to {response.request.method} {response.request.url.path} "
+            "with something else than its API gives; check the base URL"
+        ) from None
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """The seconds that the vendor asks to wait, None when it names none, or a date."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else None
+
+
+def time_before(response: httpx.Response) -> dt.datetime:
+    """A moment, by the vendor's clock and to the second, that is surely not after what the call did."""
+    answered = email.utils.parsedate_to_datetime(response.headers["Date"]).astimezone(dt.UTC)
+    return (answered - response.elapsed).replace(microsecond=0)
 
 
 def _wait(error: Exception) -> bool | float:
@@ -95,8 +122,4 @@ def _wait(error: Exception) -> bool | float:
         if error.after is None:
             return True
         return error.after if error.after <= LONGEST_WAIT else False
-    return isinstance(error, httpx.TransportError)
-
-
-def _plain(error: httpx.TransportError) -> str:
-    return str(error) or type(error).__name__
+    return isinstance(error, _PASSING)

@@ -29,8 +29,15 @@ def _moment(text: str) -> dt.datetime:
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
+
+
 _READ: Mapping[str, Callable[[str], object]] = {
-    "number": Decimal,
+    "number": _number,
     "boolean": lambda text: text.lower() == "true",
     "date": lambda text: _moment(text).date(),
     "datetime": _moment,

@@ -10,7 +10,7 @@ import datetime as dt
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import orjson
 import typer
@@ -38,6 +38,9 @@ app.add_typer(sandbox, name="sandbox")
 _WIDTH = None if sys.stdout.isatty() else 120
 out = Console(width=_WIDTH, highlight=False)
 err = Console(stderr=True, highlight=False)
+
+# Typer shows its base class of usage errors through this one only.
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 EXIT_CHANGES = 2
 EXIT_PARTIAL = 3
@@ -79,6 +82,7 @@ def load(
 def provision() -> None:
     """Create the property groups, properties and fields that the activations need and the CRMs lack."""
     settings = Settings()
+    Transform(settings, Path.cwd()).parse()
     out.print(report.provisioned(steps.provision(settings, steps.activations(settings))))
 
 
@@ -91,6 +95,7 @@ def plan(
 ) -> None:
     """Seal what differs into a plan, and show it. Exit code 2 when there are changes."""
     settings = Settings()
+    Transform(settings, Path.cwd()).parse()
     sealed = steps.plan(settings, steps.activations(settings, select or ()))
     if json:
         _print_json(report.plan_json(sealed))
@@ -124,8 +129,8 @@ def apply(
     if not yes:
         if not sys.stdin.isatty():
             raise PlanError(f"plan {sealed.plan_id} is not confirmed; add --yes")
-        out.print(report.plan(sealed))
-        if not Confirm.ask(f"Send {sealed.changes:,} changes?", default=False):
+        err.print(report.plan(sealed))
+        if not Confirm.ask(f"Send {sealed.changes:,} changes?", default=False, console=err):
             raise typer.Exit(0)
     with _bar() as bar:
         tasks = {item.name: bar.add_task(item.name, total=item.records_changed) for item in sealed.activations}
@@ -156,26 +161,42 @@ def serve(
     env_file: Annotated[Path | None, typer.Option(help="Where to write the settings that reach the servers.")] = None,
 ) -> None:
     """Serve local HubSpot, Salesforce, Pendo and control APIs until stopped."""
-    from sandbox.server import serve as serve_all  # noqa: PLC0415  only this command needs the servers
+    from sandbox.server import SandboxError  # noqa: PLC0415  only this command needs the servers
+    from sandbox.server import serve as serve_all  # noqa: PLC0415
 
     day = as_of.date() if as_of else dt.datetime.now(dt.UTC).date()
-    serve_all(seed=seed, visitors=visitors, as_of=day, port=port, env_file=env_file)
+    try:
+        serve_all(seed=seed, visitors=visitors, as_of=day, port=port, env_file=env_file)
+    except SandboxError as error:
+        raise typer.Exit(_refuse(str(error))) from None
 
 
 def run() -> None:
     """Run the command line: every expected failure is one line on standard error and exit code 1."""
     try:
-        app()
-    except (ActivationError, LoadError) as error:
-        err.print(f"backhaul: {error}", style="red", markup=False, soft_wrap=True)
-        raise SystemExit(1) from None
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        # Code 2 is taken: it says that a plan has changes.
+        error.show()
+        code = 1
+    except typer.Abort:
+        code = _refuse("stopped; the same command goes on where it stopped", 130)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        err.print(
-            f"backhaul: {name}: {first['msg']}; correct it in the environment or in .env", style="red", markup=False
-        )
-        raise SystemExit(1) from None
+        code = _refuse(f"{name}: {first['msg']}; correct it in the environment or in .env")
+    except UnicodeDecodeError:
+        code = _refuse(".env: not UTF-8 text; save it as such")
+    except OSError as error:
+        code = _refuse(f"{error.filename or 'a file'}: {error.strerror}; see that it is there and can be written")
+    except (ActivationError, LoadError) as error:
+        code = _refuse(str(error))
+    raise SystemExit(code)
+
+
+def _refuse(message: str, code: int = 1) -> int:
+    err.print(f"backhaul: {message}", style="red", markup=False, soft_wrap=True)
+    return code
 
 
 def _bar() -> Progress:

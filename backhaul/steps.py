@@ -17,7 +17,7 @@ from activators.declarations import Activation, landed_objects, read_activations
 from activators.destinations import connect
 from activators.errors import PlanError
 from activators.journal import Journal, read_history
-from activators.plan import Plan, latest_plan, read_plan, seal_plan
+from activators.plan import Plan, latest_plan, read_plan, refuse_unbuilt, seal_plan
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
 from backhaul.settings import Settings
@@ -71,6 +71,7 @@ def provision(settings: Settings, declared: Sequence[Activation]) -> tuple[Provi
 
 def plan(settings: Settings, declared: Sequence[Activation]) -> Plan:
     """Seal a plan of the declared activations."""
+    refuse_unbuilt(declared, settings.target, settings.journal, _run_results(settings.target))
     return seal_plan(declared, settings.warehouse, settings.plans, dt.datetime.now(dt.UTC))
 
 
@@ -92,17 +93,20 @@ def apply(settings: Settings, sealed: Plan, progress: Progress) -> Run:
         raise PlanError(f"{lock.lock_file}: another apply is running; wait for it") from None
     with lock:
         history = read_history(settings.journal, sealed.plan_id)
-        refuse_stale(sealed, history, _run_results(settings.target))
+        refuse_stale(sealed, history, settings.target)
         now = dt.datetime.now(dt.UTC)
+        names = [item.name for item in sealed.activations if item.changes]
         journal = (
             Journal.resume(settings.journal, history)
             if history
-            else Journal.begin(settings.journal, f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", sealed.plan_id, now)
+            else Journal.begin(
+                settings.journal, f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", sealed.plan_id, now, names
+            )
         )
 
         async def send() -> Run:
-            names = [item.destination for item in sealed.activations if item.changes]
-            async with connect(list(dict.fromkeys(names)), settings.credentials()) as destinations:
+            needed = dict.fromkeys(item.destination for item in sealed.activations if item.changes)
+            async with connect(list(needed), settings.credentials()) as destinations:
                 return await apply_plan(sealed, destinations, journal, history, progress)
 
         try:
@@ -115,10 +119,10 @@ def _destinations(declared: Sequence[Activation]) -> list[str]:
     return list(dict.fromkeys(activation.destination for activation in declared))
 
 
-def _run_results(target: Path) -> Mapping[str, Any] | None:
+def _run_results(target: Path) -> Mapping[str, Any]:
     """What dbt built last, if it has left word of it."""
     try:
         results: Mapping[str, Any] = orjson.loads((target / "run_results.json").read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
-        return None
+        return {}
     return results

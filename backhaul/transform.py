@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,16 +34,19 @@ class Transform:
 
     def parse(self) -> None:
         """Read the project into `target/manifest.json`, unless that is newer than every file of it."""
+        project = self.root / "dbt_project.yml"
+        if not project.exists():
+            raise TransformError(f"{project}: no such file; run this in the project's folder")
         made = self.settings.manifest.stat().st_mtime if self.settings.manifest.exists() else 0.0
         folders = [self.root / name for name in ("models", "macros", "seeds")]
-        files = [self.root / "dbt_project.yml", *(file for folder in folders for file in folder.rglob("*.*"))]
+        # A folder's own time tells of files that are gone.
+        files = [project, *folders, *(file for folder in folders for file in folder.rglob("*"))]
         if any(file.stat().st_mtime > made for file in files):
             self._manifest = self._invoke(["parse"])
 
     def build(self, progress: Progress, *arguments: str) -> int:
         """`dbt build` with more arguments. Returns the number of nodes. Raises TransformError when one fails."""
-        if self._manifest is None:
-            self._manifest = self._invoke(["parse"])
+        manifest = self._manifest = self._manifest or self._invoke(["parse"])
         finished: Counter[str] = Counter()
         total = 0
 
@@ -58,7 +60,7 @@ class Transform:
                 progress(finished.total() - finished["unit_test"], total)
 
         # A build compiles into the manifest that it is given: each gets its own.
-        self._invoke(["build", *arguments], deepcopy(self._manifest), count)
+        self._invoke(["build", *arguments], manifest.deepcopy(), count)
         return finished.total()
 
     def docs(self) -> Path:

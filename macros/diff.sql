@@ -58,7 +58,9 @@ written as (
         record_id,
         {%- for item in sent %}
         max(after_value) filter (where property = '{{ item.property }}') as after_{{ loop.index }},
-        max(written_at) filter (where property = '{{ item.property }}') as at_{{ loop.index }}{{ "," if not loop.last }}
+        max(written_at) filter (where property = '{{ item.property }}') as at_{{ loop.index }},
+        coalesce(bool_or(has_unanswered) filter (where property = '{{ item.property }}'), false) as lost_{{ loop.index }},
+        max(unanswered_value) filter (where property = '{{ item.property }}') as lost_value_{{ loop.index }}{{ "," if not loop.last }}
         {%- endfor %}
     from {{ writes }}
     where destination = '{{ activation.destination }}' and object = '{{ activation.object }}'
@@ -89,7 +91,9 @@ compared as (
             else {{ current }}
         end as current_{{ loop.index }},
         written.after_{{ loop.index }} as sent_{{ loop.index }},
-        written.at_{{ loop.index }} as sent_at_{{ loop.index }}{{ "," if not loop.last }}
+        written.at_{{ loop.index }} as sent_at_{{ loop.index }},
+        coalesce(written.lost_{{ loop.index }}, false) as lost_{{ loop.index }},
+        written.lost_value_{{ loop.index }}{{ "," if not loop.last }}
         {%- endfor %}
     from desired
     -- At most one landed record and one row of the ledger a record: both are keyed by the record.
@@ -107,7 +111,9 @@ select
     sent_{{ loop.index }} as last_sent_value,
     sent_at_{{ loop.index }} as last_sent_at,
     sent_at_{{ loop.index }} is not null
-    and {{ differs('current_' ~ loop.index, 'sent_' ~ loop.index, item.family) }} as is_edited_since,
+    and {{ differs('current_' ~ loop.index, 'sent_' ~ loop.index, item.family) }}
+    -- What we sent and never heard of is not a person's edit.
+    and (not lost_{{ loop.index }} or {{ differs('current_' ~ loop.index, 'lost_value_' ~ loop.index, item.family) }}) as is_edited_since,
     '{{ item.meta.get("write", "always") }}' as write_policy,
     '{{ item.meta.get("on_null", "keep") }}' as null_policy,
     '{{ item.meta.get("on_conflict", "hold") }}' as conflict_policy

@@ -1,8 +1,9 @@
 {#- Values are compared as values, never as text. A family is string, number, boolean, date or datetime. -#}
 
-{#- A typed expression as the text that a CRM takes. -#}
+{#- A typed expression as the text that a CRM takes. Empty text is no value: a CRM takes it for "clear this". -#}
 {% macro as_text(expression, family) -%}
     {%- if family == 'datetime' -%} {{ utc_iso_text(expression) }}
+    {%- elif family == 'string' -%} nullif(cast({{ expression }} as varchar), '')
     {%- else -%} cast({{ expression }} as varchar)
     {%- endif -%}
 {%- endmacro %}
@@ -17,10 +18,25 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Whether two CRM texts are different values. Empty text is no value; text that is no value of its family differs from none. -#}
+{#-
+Whether two CRM texts are different values. Empty text is no value. Texts that are no values of their family, or numbers past the
+decimals that an engine has, are compared as they stand.
+-#}
 {% macro differs(left, right, family) -%}
+{%- set one = "nullif(" ~ left ~ ", '')" -%}
+{%- set other = "nullif(" ~ right ~ ", '')" -%}
     (
-        {{ as_value("nullif(" ~ left ~ ", '')", family) }} is distinct from {{ as_value("nullif(" ~ right ~ ", '')", family) }}
-        or (nullif({{ left }}, '') is null) <> (nullif({{ right }}, '') is null)
+        {{ as_value(one, family) }} is distinct from {{ as_value(other, family) }}
+        {%- if family == 'number' %}
+        or try_cast({{ one }} as double) is distinct from try_cast({{ other }} as double)
+        {%- endif %}
+        or (
+            {{ one }} is distinct from {{ other }}
+            and {{ as_value(one, family) }} is null and {{ as_value(other, family) }} is null
+            {%- if family == 'number' %}
+            and try_cast({{ one }} as double) is null
+            {%- endif %}
+        )
+        or ({{ one }} is null) <> ({{ other }} is null)
     )
 {%- endmacro %}

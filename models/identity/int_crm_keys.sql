@@ -1,82 +1,31 @@
 with
 
-hubspot_contacts as (
+records as (
 
-    select * from {{ ref('stg_hubspot__contacts') }}
-    where not is_archived and contact_id not in ({{ merged_ids(ref('stg_hubspot__contacts'), 'merged_contact_ids') }})
-
-),
-
-hubspot_companies as (
-
-    select * from {{ ref('stg_hubspot__companies') }}
-    where not is_archived and company_id not in ({{ merged_ids(ref('stg_hubspot__companies'), 'merged_company_ids') }})
-
-),
-
-salesforce_contacts as (
-
-    select * from {{ ref('stg_salesforce__contacts') }}
-    where not is_deleted
-
-),
-
-salesforce_accounts as (
-
-    select * from {{ ref('stg_salesforce__accounts') }}
-    where not is_deleted
+    select * from {{ ref('int_crm_records') }}
 
 ),
 
 addresses as (
 
     select
-        'hubspot' as crm,
-        'contacts' as object,
-        contact_id as record_id,
+        crm,
+        object,
+        record_id,
+        product_object,
         email
-    from hubspot_contacts
+    from records
 
     union all
 
     -- Addresses that a contact had before, or has beside the first.
     select
-        'hubspot' as crm,
-        'contacts' as object,
-        contact_id as record_id,
+        crm,
+        object,
+        record_id,
+        product_object,
         {{ unnest_split('additional_emails', ';') }} as email
-    from hubspot_contacts
-
-    union all
-
-    select
-        'salesforce' as crm,
-        'Contact' as object,
-        contact_id as record_id,
-        email
-    from salesforce_contacts
-
-),
-
-companies as (
-
-    select
-        'hubspot' as crm,
-        'companies' as object,
-        company_id as record_id,
-        product_account_id,
-        domain
-    from hubspot_companies
-
-    union all
-
-    select
-        'salesforce' as crm,
-        'Account' as object,
-        account_id as record_id,
-        product_account_id,
-        website as domain
-    from salesforce_accounts
+    from records
 
 ),
 
@@ -86,7 +35,7 @@ keys as (
         crm,
         object,
         record_id,
-        'visitor' as product_object,
+        product_object,
         'email' as key_kind,
         {{ normalized_email('email') }} as key_value
     from addresses
@@ -97,10 +46,10 @@ keys as (
         crm,
         object,
         record_id,
-        'account' as product_object,
+        product_object,
         'product_account_id' as key_kind,
         product_account_id as key_value
-    from companies
+    from records
 
     union all
 
@@ -108,10 +57,10 @@ keys as (
         crm,
         object,
         record_id,
-        'account' as product_object,
+        product_object,
         'domain' as key_kind,
         {{ normalized_domain('domain') }} as key_value
-    from companies
+    from records
     -- A record that names its account is not guessed at by its web address.
     where product_account_id is null
 

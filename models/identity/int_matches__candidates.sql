@@ -12,6 +12,12 @@ crm_keys as (
 
 ),
 
+records as (
+
+    select * from {{ ref('int_crm_records') }}
+
+),
+
 overrides as (
 
     select * from {{ ref('match_overrides') }}
@@ -43,15 +49,21 @@ found as (
 forced as (
 
     select
-        crm,
-        object,
-        product_object,
-        product_id,
-        record_id,
+        overrides.crm,
+        overrides.object,
+        overrides.product_object,
+        overrides.product_id,
+        overrides.record_id,
         'override' as key_kind,
-        decided_by as key_value
+        overrides.decided_by as key_value
     from overrides
-    where decision = 'match'
+    -- A decision does not bring a deleted record back: it rests until the record is restored.
+    inner join records
+        on
+            overrides.crm = records.crm
+            and overrides.object = records.object
+            and overrides.record_id = records.record_id
+    where overrides.decision = 'match'
 
 ),
 

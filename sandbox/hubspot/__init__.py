@@ -1,8 +1,11 @@
 """HubSpot's CRM, in memory, behind HubSpot's own HTTP interface.
 
-    errors ─ definitions ─ values ─ store ─ search
-                                      │
-    limits ────────────────────────── app ─ objects, batches, properties, account
+    errors ─ definitions ─ objecttypes ─ values ─┐
+    links, stages, eventlog, consents, webhooks ─┴ store ─ search
+                                                     │
+    limits ───────────────────────────────────────── app ─ objects, batches, properties, schemas,
+                                                           associations, pipelines, events,
+                                                           subscriptions, hooks, account
 
 `store` is one HubSpot account; `app` serves it. What is modelled is listed in sandbox/README.md.
 """

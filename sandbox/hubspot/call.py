@@ -13,7 +13,7 @@ from sandbox.hubspot.values import instant, whole
 
 LARGEST_PAGE = 100
 LARGEST_PAGE_WITH_HISTORY = 50
-# From this version on, dates are normalised with a warning instead of refused.
+# From this version on, dates are normalised with a warning instead of refused, and admins' rules enforced.
 NORMALISING = "2026-09"
 
 
@@ -44,7 +44,7 @@ class Call:
 
     @property
     def normalises(self) -> bool:
-        """Whether this version changes a non-canonical date and warns of it."""
+        """Whether this version changes a non-canonical date and warns of it, and enforces an admin's rules."""
         return self.version[:1] == "2" and self.version >= NORMALISING
 
     @property

@@ -332,7 +332,7 @@ def _store(call: Call, checked: list[tuple[EventType, Body, Mapping[str, object]
             definition = event_type.properties.get(name)
             try:
                 if definition is not None:
-                    values[name], _ = stored(replace(definition, hubspot_defined=False), raw, (), normalises=True)
+                    values[name], _ = stored(definition, raw, (), normalises=True)
             except InvalidValue:
                 continue
         store.events.add(event_type, _owner(call, event_type, item, properties), at, values, now=now)

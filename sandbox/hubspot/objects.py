@@ -169,6 +169,8 @@ def checked_create(call: Call, table: Table, given: Mapping[str, object], claims
             context={"properties": missing},
         )
     call.store.refuse_stage(table, {}, changes)
+    if call.normalises:
+        call.store.refuse_unfilled(table, None, changes)
     number = table.next_number()
     clash = call.store.taken_by(table, changes, number, claims)
     if clash is not None and clash[0][0] == "email":
@@ -190,6 +192,8 @@ def checked_update(
     """Check changes to a record and claim its unique values. Stores nothing."""
     changes, warnings = call.store.check(table, given, normalises=call.normalises)
     call.store.refuse_stage(table, record.values, changes)
+    if call.normalises:
+        call.store.refuse_unfilled(table, record.values, changes)
     call.store.refuse_taken(table, changes, record.number, claims)
     return _claimed(table, Write(record.number, changes, warnings), claims)
 

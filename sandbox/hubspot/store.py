@@ -83,6 +83,15 @@ class Revision(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A property that an admin wants filled: on create, or in every write once `condition` has `value`."""
+
+    name: str
+    condition: str | None = None
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """A checked write: ready to be stored. `number` is set for a new record too, `links` only for one."""
 
@@ -149,6 +158,7 @@ class Table:
     unique: frozenset[str] = frozenset()
     last_number: int = 0
     about: dict[str, object] = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
     filled: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -298,6 +308,14 @@ class HubSpotStore:
             for _, record in sorted(table.records.items())
         ]
 
+    def require(self, object_type: str, name: str, *, condition: str | None = None, value: str = "") -> None:
+        """Want a property filled as an admin can: on create, or whenever another has some value."""
+        table = self._table(object_type)
+        for one in filter(None, (name, condition)):
+            if table.defined(one) is None:
+                raise KeyError(f"HubSpot has no property {one} on {table.kind.name}")
+        table.rules.append(Rule(name, condition, value))
+
     def lock(self, object_type: str, seconds: float = 2.0) -> None:
         """Refuse writes to a type's records with 423 for a while, as HubSpot does under many of them."""
         self._locked_until[self._table(object_type).kind.name] = self.now() + round(seconds * 1000)
@@ -368,6 +386,26 @@ class HubSpotStore:
         record, value = table.records[number], "true" if address in self.consents.opted_out else "false"
         if record.values.get("hs_email_optout", "false") != value:
             self.update(table, record, {"hs_email_optout": value}, SUBSCRIPTIONS, self.now())
+
+    def refuse_unfilled(self, table: Table, before: Mapping[str, str] | None, changes: Mapping[str, str]) -> None:
+        """Raise HubSpot's 400 if a write would leave empty what an admin wants; `before` is None on create."""
+        if not table.rules:
+            return
+        after = {**(before or {}), **changes}
+        failures = []
+        for rule in table.rules:
+            if after.get(rule.name):
+                continue
+            if rule.condition is None and before is None:
+                code, message = "MISSING_REQUIRED_PROPERTY", f"A value for {rule.name} must be provided"
+            elif rule.condition is not None and after.get(rule.condition, "") == rule.value:
+                code = "MISSING_CONDITIONAL_REQUIRED_PROPERTY"
+                message = f"{rule.name} is required because of a conditional property rule based on [{rule.condition}]"
+            else:
+                continue
+            failures.append({"message": message, "code": code, "context": {"propertyName": [rule.name]}})
+        if failures:
+            raise invalid("The property values provided are invalid", errors=failures)
 
     def refuse_stage(self, table: Table, before: Mapping[str, str], changes: Mapping[str, str]) -> None:
         """Raise HubSpot's 400 if a record would be in a stage of another pipeline."""

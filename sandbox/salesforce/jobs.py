@@ -181,8 +181,7 @@ class Jobs:
             try:
                 record_id, made = write()
             except Refused as refusal:
-                known = "" if job.operation in ("insert", "upsert") else _cell(job, cells, "Id")
-                job.failed.append((known, failure(refusal), cells))
+                job.failed.append((_cell(job, cells, "Id"), failure(refusal), cells))
             else:
                 job.done.append((record_id, made, cells))
         job.processed += len(rows)

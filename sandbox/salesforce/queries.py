@@ -19,6 +19,7 @@ from .values import read_date, read_time
 
 MOST_SKIPPED = 2_000  # rows that OFFSET may skip
 DEEPEST = 5  # parents in a field path
+LONGEST_SPAN = 5  # digits of a number of days
 
 
 class Database(Protocol):
@@ -99,6 +100,7 @@ def run(query: Query, database: Database) -> Answer:
 def columns(query: Query, database: Database) -> list[Column]:
     """Give the fields that a query selects; raises Refused as `run` does."""
     runner = _bound(query, database)
+    runner.answer(())  # reads every part of the query, so that a wrong one is refused at once
     paths = [path for path in query.selected if isinstance(path, Path)]
     return [runner.column(path) for path in paths]
 
@@ -558,7 +560,7 @@ def _like_pattern(pattern: str) -> str:
 def _named_days(token: Token, today: date) -> tuple[date, date] | None:
     """Read TODAY, YESTERDAY, TOMORROW, LAST_N_DAYS:n and NEXT_N_DAYS:n as first and last day."""
     word, _, count = token.text.lower().partition(":")
-    if token.kind != "name":
+    if token.kind != "name" or len(count) > LONGEST_SPAN:
         return None
     near = {"yesterday": -1, "today": 0, "tomorrow": 1}
     if word in near and not count:

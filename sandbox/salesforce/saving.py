@@ -73,7 +73,7 @@ def _apply_rules(writer: Writer, entity: Entity, row: Row, before: Row | None) -
 
 def _check_record_type(org: Org, entity: Entity, written: Row) -> None:
     chosen = org.find(written.get("RecordTypeId"))
-    if chosen is not None and (chosen["SobjectType"] != entity.name or not chosen["IsActive"]):
+    if chosen is not None and chosen["SobjectType"] != entity.name:
         message = f"Record Type ID: this ID value isn't valid for the user: {chosen['Id']}"
         raise refused("INVALID_CROSS_REFERENCE_KEY", message, ("RecordTypeId",))
 

@@ -12,7 +12,7 @@ import duckdb
 import httpx
 import pytest
 
-from activators.declarations import Activation, ColumnType, Guards, Property
+from activators.declarations import Activation, ColumnType, Guards, Model, Property
 from activators.destinations import Credentials
 from activators.plan import Plan, seal_plan
 from sandbox.server import Sandbox, serving
@@ -86,10 +86,12 @@ def activation(destination: str, **changes: Any) -> Activation:
         "group": "product_usage",
         "properties": (DAYS, NOTE) if hubspot else (SF_DAYS, SF_NOTE),
         "guards": Guards(),
-        "sync_id": "model.backhaul.sync_contacts",
         "sync_relation": '"activations"."sync_contacts"',
         "plan_relation": '"plans"."plan_contacts"',
         "path": "models/activations/sync_contacts.yml",
+        "models": tuple(
+            Model(f"model.b.{kind}_contacts", f"run/b/{kind}_contacts.sql") for kind in ("sync", "diff", "plan")
+        ),
     }
     return Activation(**(values | changes))
 
@@ -110,12 +112,18 @@ def seal(tmp_path: Path) -> Seal:
     Rows are (record, property, before, after) or (record, property, before, after, decision, reason).
     """
 
-    def make(
-        declared: Activation, rows: list[tuple[Any, ...]], *, records: int | None = None, calls: int = 1_000_000
+    def make(  # noqa: PLR0913  each is one circumstance of a plan
+        filled: Activation,
+        rows: list[tuple[Any, ...]],
+        *,
+        declared: Activation | None = None,
+        records: int | None = None,
+        calls: int = 1_000_000,
+        left: int = 1_000_000,
     ) -> Plan:
         warehouse = tmp_path / "warehouse.duckdb"
         warehouse.unlink(missing_ok=True)
-        families = {item.name: item.type.family for item in declared.properties}
+        families = {item.name: item.type.family for item in filled.properties}
         with duckdb.connect(str(warehouse)) as connection:
             connection.execute("create schema activations; create schema plans")
             connection.execute("create table activations.sync_contacts (contact_id varchar)")
@@ -132,15 +140,15 @@ def seal(tmp_path: Path) -> Seal:
                     decision varchar, reason varchar
                 );
                 create table plans.int_crm_properties (crm varchar, object varchar, property varchar, type varchar);
-                create table plans.int_crm_quotas (crm varchar, daily_calls bigint);
+                create table plans.int_crm_quotas (crm varchar, daily_calls bigint, remaining_calls bigint);
                 """
             )
-            connection.execute("insert into plans.int_crm_quotas values (?, ?)", [declared.destination, calls])
+            connection.execute("insert into plans.int_crm_quotas values (?, ?, ?)", [filled.destination, calls, left])
             for record, name, before, after, *decided in rows:
                 connection.execute(
                     "insert into plans.plan_contacts values (?, ?, ?, ?, ?, ?, ?)",
                     [record, name, families[name], before, after, *(decided or ("send", "differs"))],
                 )
-        return seal_plan([declared], warehouse, tmp_path / "plans", NOW)
+        return seal_plan([declared or filled], warehouse, tmp_path / "plans", NOW)
 
     return make

@@ -49,7 +49,11 @@ def crm(crm_of_module: Crm) -> Crm:
 def send(crm: Crm, plan: Plan, folder: Path, **credentials: str) -> Run:
     """Apply as the command does: a new journal, or the one that an earlier attempt left."""
     history = read_history(folder, plan.plan_id)
-    journal = Journal.resume(folder, history) if history else Journal.begin(folder, "run-1", plan.plan_id, NOW)
+    journal = (
+        Journal.resume(folder, history)
+        if history
+        else Journal.begin(folder, "run-1", plan.plan_id, NOW, [crm.activation.name])
+    )
 
     async def run() -> Run:
         async with connect([crm.activation.destination], crm.credentials(**credentials)) as destinations:
@@ -181,7 +185,7 @@ def test_a_vendor_that_is_not_there_is_one_line(
 def test_a_write_whose_answer_was_lost_is_read_back_and_not_sent_again(crm: Crm, seal: Seal, tmp_path: Path) -> None:
     record, untouched = crm.ids[60], crm.ids[61]
     plan = seal(crm.activation, [(record, crm.days, None, "11"), (untouched, crm.days, None, "12")])
-    journal = Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW)
+    journal = Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW, [crm.activation.name])
     # As a killed process leaves it: the intent is on disk, one of the two writes arrived, no answer was kept.
     everything = list(read_changes(plan.folder / plan.activations[0].file))
     journal.intent(crm.activation.name, crm.activation.destination, crm.activation.object, everything)
@@ -202,7 +206,7 @@ def test_a_write_whose_answer_was_lost_is_read_back_and_not_sent_again(crm: Crm,
 def test_what_a_person_edited_while_a_run_lay_dead_is_left_alone(crm: Crm, seal: Seal, tmp_path: Path) -> None:
     record = crm.ids[62]
     plan = seal(crm.activation, [(record, crm.days, None, "11")])
-    journal = Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW)
+    journal = Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW, [crm.activation.name])
     journal.intent(
         crm.activation.name,
         crm.activation.destination,
@@ -220,7 +224,11 @@ def test_what_a_person_edited_while_a_run_lay_dead_is_left_alone(crm: Crm, seal:
     ]
 
 
-def test_confirmed_records_are_not_sent_again(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+def test_confirmed_records_are_not_sent_again(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One batch after the other, so that the fault meets the second.
+    monkeypatch.setattr("activators.apply.IN_FLIGHT", 1)
     size = RECORDS_PER_CALL[crm.activation.destination]
     records = crm.ids[400 : 400 + size + 20]
     plan = seal(crm.activation, [(record, crm.days, None, "21") for record in records])
@@ -240,7 +248,7 @@ def test_confirmed_records_are_not_sent_again(crm: Crm, seal: Seal, tmp_path: Pa
 def test_a_torn_last_line_is_cut_and_the_run_goes_on(crm: Crm, seal: Seal, tmp_path: Path) -> None:
     record = crm.ids[63]
     plan = seal(crm.activation, [(record, crm.days, None, "13")])
-    Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW).close()
+    Journal.begin(tmp_path / "journal", "run-1", plan.plan_id, NOW, [crm.activation.name]).close()
     with (tmp_path / "journal" / "run-1.jsonl").open("ab") as file:
         file.write(b'{"type":"intent","batch":1,"activa')
     (item,) = send(crm, plan, tmp_path / "journal").activations

@@ -24,16 +24,27 @@ def column(name: str, data_type: str | None, meta: dict[str, Any], *constraints:
     }
 
 
+def following(kind: str, sync: dict[str, Any]) -> dict[str, Any]:
+    """The diff or plan model of a sync model."""
+    suffix = sync["name"].removeprefix("sync_")
+    parent = sync["unique_id"] if kind == "diff" else f"model.p.diff_{suffix}"
+    name = f"{kind}_{suffix}"
+    own = {"unique_id": f"model.p.{name}", "name": name, "alias": name, "schema": "plans"}
+    return sync | own | {"depends_on": {"nodes": [parent]}, "original_file_path": f"models/{name}.sql"}
+
+
 @pytest.fixture
 def manifest() -> Manifest:
     """As much of dbt's manifest as the reader reads; `test_the_projects_own` reads a whole one."""
-    model = {
+    sync = {
         "unique_id": "model.p.sync_hubspot__contacts",
         "resource_type": "model",
         "name": "sync_hubspot__contacts",
+        "package_name": "p",
         "alias": "sync_hubspot__contacts",
         "schema": "activations",
-        "original_file_path": "models/sync.yml",
+        "original_file_path": "models/sync.sql",
+        "patch_path": "p://models/sync.yml",
         "config": {"contract": {"enforced": True}},
         "constraints": [],
         "columns": {
@@ -41,12 +52,7 @@ def manifest() -> Manifest:
             "days": column("days", "integer", {"property": "usage_days", "label": "Days"}),
             "note": column("note", "varchar", {}),
         },
-    }
-    plan = model | {
-        "unique_id": "model.p.plan_hubspot__contacts",
-        "name": "plan_hubspot__contacts",
-        "alias": "plan_hubspot__contacts",
-        "schema": "plans",
+        "depends_on": {"nodes": []},
     }
     exposure = {
         "name": "hubspot_contacts",
@@ -55,7 +61,7 @@ def manifest() -> Manifest:
         "config": {"meta": {"activation": {"destination": "hubspot", "object": "contacts", "key": "contact_id"}}},
     }
     return {
-        "nodes": {model["unique_id"]: model, plan["unique_id"]: plan},
+        "nodes": {node["unique_id"]: node for node in (sync, following("diff", sync), following("plan", sync))},
         "exposures": {"exposure.p.hubspot_contacts": exposure},
         "sources": {},
     }
@@ -75,6 +81,11 @@ def test_a_column_without_a_property_is_never_sent(manifest: Manifest) -> None:
     (activation,) = read_activations(manifest)
     assert [item.name for item in activation.properties] == ["usage_days"]
     assert activation.plan_relation == '"plans"."plan_hubspot__contacts"'
+    assert [(model.name, model.file) for model in activation.models] == [
+        ("sync_hubspot__contacts", "run/p/models/sync.sql"),
+        ("diff_hubspot__contacts", "run/p/models/diff_hubspot__contacts.sql"),
+        ("plan_hubspot__contacts", "run/p/models/plan_hubspot__contacts.sql"),
+    ]
 
 
 def test_an_exposure_that_is_no_activation_is_left_alone(manifest: Manifest) -> None:
@@ -128,7 +139,12 @@ def set_meta(**values: Any) -> Any:
             set_column("note", config={"meta": {"property": "usage_days", "label": "Note"}}),
             "column note: property usage_days is already filled by days of hubspot_contacts",
         ),
-        (set_column("note", config={"meta": {"label": "Note"}}), "column note: meta.label without meta.property"),
+        (set_column("note", config={"meta": {"label": "Note"}}), "column note: meta.property: missing; add it"),
+        (
+            set_column("note", config={"meta": {"propertyy": "x"}}),
+            "column note: meta.propertyy: unknown key; did you mean property?",
+        ),
+        (set_column("days", data_type="decimal(p,2)"), "column days: no CRM field can hold decimal(p,2)"),
         (set_column("days", config={"meta": {}}), "no column of sync_hubspot__contacts has a meta.property"),
         (
             lambda manifest: sync_of(manifest)["config"]["contract"].update(enforced=False),
@@ -136,7 +152,7 @@ def set_meta(**values: Any) -> Any:
         ),
         (
             lambda manifest: manifest["nodes"].pop("model.p.plan_hubspot__contacts"),
-            "no model plan_hubspot__contacts depends on it",
+            "no model plan_hubspot__contacts depends on diff_hubspot__contacts",
         ),
         (
             lambda manifest: manifest["exposures"]["exposure.p.hubspot_contacts"]["depends_on"].update(nodes=[]),
@@ -148,10 +164,9 @@ def test_a_mistake_is_one_line_with_its_file_and_its_mend(manifest: Manifest, mi
     mistake(manifest)
     with pytest.raises(DeclarationError) as caught:
         read_activations(manifest)
-    text = str(caught.value)
-    assert message in text
-    assert "\n" not in text
-    assert text.startswith("models/sync.yml: ")
+    # A broken line leaves other lines about the same column true; each stands alone.
+    (text,) = [line for line in str(caught.value).splitlines() if message in line]
+    assert text.startswith("models/sync.yml: exposure hubspot_contacts: ")
 
 
 def test_every_mistake_is_told_at_once(manifest: Manifest) -> None:
@@ -163,10 +178,12 @@ def test_every_mistake_is_told_at_once(manifest: Manifest) -> None:
 
 
 def test_two_activations_of_one_object_cannot_fill_one_property(manifest: Manifest) -> None:
-    for kind in ("sync", "plan"):
-        other = copy.deepcopy(manifest["nodes"][f"model.p.{kind}_hubspot__contacts"])
-        other |= {"name": f"{kind}_hubspot__people", "unique_id": f"model.p.{kind}_hubspot__people"}
-        manifest["nodes"][other["unique_id"]] = other
+    sync = copy.deepcopy(sync_of(manifest)) | {
+        "name": "sync_hubspot__people",
+        "unique_id": "model.p.sync_hubspot__people",
+    }
+    for node in (sync, following("diff", sync), following("plan", sync)):
+        manifest["nodes"][node["unique_id"]] = node
     exposure = copy.deepcopy(manifest["exposures"]["exposure.p.hubspot_contacts"])
     exposure |= {"name": "hubspot_people", "depends_on": {"nodes": ["model.p.sync_hubspot__people"]}}
     manifest["exposures"]["exposure.p.hubspot_people"] = exposure
@@ -196,6 +213,7 @@ def test_salesforce_refuses_other_names(manifest: Manifest, name: str) -> None:
         ("decimal(12,2)", ColumnType("number", 2, 12)),
         ("DECIMAL(9, 3)", ColumnType("number", 3, 9)),
         ("double", ColumnType("number", 8)),
+        ("decimal", ColumnType("number", 3)),
         ("timestamp with time zone", ColumnType("datetime")),
         ("varchar(20)", ColumnType("string")),
         ("date", ColumnType("date")),

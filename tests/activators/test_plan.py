@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 from activators.apply import refuse_stale
 from activators.declarations import Guards
 from activators.errors import PlanError
-from activators.journal import Change, History, RecordChanges
-from activators.plan import Plan, latest_plan, open_warehouse, read_changes, read_plan, seal_plan
+from activators.journal import Change, History, Journal, RecordChanges
+from activators.plan import latest_plan, open_warehouse, read_changes, read_plan, refuse_unbuilt, seal_plan
 from tests.activators.conftest import NOW, Seal, activation
 
 HUBSPOT = activation("hubspot")
@@ -112,14 +113,23 @@ def test_replacing_the_values_of_too_many_records_trips_a_guard(seal: Seal) -> N
 def test_clearing_too_many_values_trips_a_guard(seal: Seal) -> None:
     declared = activation("hubspot", guards=Guards(max_change_share=1.0))
     rows = [(str(n), "usage_days", "4", None) for n in range(5)]
-    assert seal(declared, rows, records=25).warnings == ()
-    (warning,) = seal(declared, rows, records=24).warnings
-    assert warning == "hubspot_contacts: 5 of 48 values would be cleared (more than max_clear_share 10%)"
+    spread = [*rows[:3], *((str(n), "usage_note", "x", None) for n in range(3))]
+    assert seal(declared, rows, records=50).warnings == ()
+    assert seal(declared, spread, records=30).warnings == ()
+    (warning,) = seal(declared, rows, records=40).warnings
+    assert warning == (
+        "hubspot_contacts: one property would be cleared on 12% of the records (more than max_clear_share 10%)"
+    )
 
 
 def test_spending_too_much_of_the_day_trips_a_guard(seal: Seal) -> None:
     (warning,) = seal(HUBSPOT, [("1", "usage_days", None, "5")], calls=1).warnings
     assert warning == "hubspot_contacts: 100% of the day's calls (more than max_quota_share 50%)"
+
+
+def test_needing_more_calls_than_are_left_trips_a_guard(seal: Seal) -> None:
+    (warning,) = seal(HUBSPOT, [("1", "usage_days", None, "5")], left=0).warnings
+    assert warning == "hubspot_contacts: 1 calls, and 0 were left of the day's at the last landing"
 
 
 def test_a_column_of_another_type_than_its_property_stops_the_plan(seal: Seal, tmp_path: Path) -> None:
@@ -153,33 +163,96 @@ def test_a_missing_warehouse_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_plan_that_was_applied_is_refused(seal: Seal) -> None:
+def test_a_plan_that_was_applied_is_refused(seal: Seal, tmp_path: Path) -> None:
     plan = seal(HUBSPOT, ROWS)
     history = History("run-1", 1, {}, frozenset(), ended=True)
     with pytest.raises(PlanError, match="was applied already, by run run-1"):
-        refuse_stale(plan, history, None)
+        refuse_stale(plan, history, tmp_path)
 
 
-def test_a_plan_that_was_interrupted_is_not_refused(seal: Seal) -> None:
-    refuse_stale(seal(HUBSPOT, ROWS), History("run-1", 1, {}, frozenset(), ended=False), None)
+def test_a_plan_that_was_interrupted_is_not_refused(seal: Seal, tmp_path: Path) -> None:
+    refuse_stale(seal(HUBSPOT, ROWS), History("run-1", 1, {}, frozenset(), ended=False), tmp_path)
 
 
 def test_an_older_plan_is_refused_once_there_is_a_newer_one(seal: Seal, tmp_path: Path) -> None:
     older = seal(HUBSPOT, ROWS)
     newer = seal_plan([HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW + dt.timedelta(seconds=1))
-    refuse_stale(newer, None, None)
+    refuse_stale(newer, None, tmp_path)
     with pytest.raises(PlanError, match=f"is not the newest; apply {newer.plan_id}"):
-        refuse_stale(older, None, None)
+        refuse_stale(older, None, tmp_path)
 
 
-def run_results(plan: Plan, seconds: int, model: str = "model.backhaul.sync_contacts") -> dict[str, Any]:
-    at = (plan.created_at + dt.timedelta(seconds=seconds)).isoformat()
-    return {"results": [{"unique_id": model, "timing": [{"name": "execute", "completed_at": at}]}]}
+def touch(target: Path, name: str, seconds: float) -> None:
+    """As dbt leaves word of a build: it writes what it runs."""
+    file = target / "run" / "b" / f"{name}.sql"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    at = (NOW + dt.timedelta(seconds=seconds)).timestamp()
+    os.utime(file, (at, at))
 
 
-def test_a_plan_older_than_its_sync_model_is_refused(seal: Seal) -> None:
+def test_a_plan_older_than_its_sync_model_is_refused(seal: Seal, tmp_path: Path) -> None:
     plan = seal(HUBSPOT, ROWS)
-    refuse_stale(plan, None, run_results(plan, -1))
-    refuse_stale(plan, None, run_results(plan, 1, "model.backhaul.another"))
+    refuse_stale(plan, None, tmp_path)
+    touch(tmp_path, "sync_contacts", -1)
+    touch(tmp_path, "another", 1)
+    refuse_stale(plan, None, tmp_path)
+    touch(tmp_path, "sync_contacts", 1)
     with pytest.raises(PlanError, match="is older than sync_contacts, built since; run `backhaul plan`"):
-        refuse_stale(plan, None, run_results(plan, 1))
+        refuse_stale(plan, None, tmp_path)
+
+
+def built(target: Path, sync: float = -30, diff: float = -20, plan: float = -10) -> None:
+    for name, seconds in (("sync", sync), ("diff", diff), ("plan", plan)):
+        touch(target, f"{name}_contacts", seconds)
+
+
+def refuse(target: Path, *failed: tuple[str, str]) -> None:
+    results = {"results": [{"unique_id": f"model.b.{name}", "status": status} for name, status in failed]}
+    refuse_unbuilt([HUBSPOT], target, target / "journal", results)
+
+
+def test_models_that_follow_from_each_other_can_be_planned(tmp_path: Path) -> None:
+    built(tmp_path)
+    refuse(tmp_path, ("sync_contacts", "success"), ("another", "error"))
+
+
+def test_a_model_that_was_never_built_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "sync_contacts", -30)
+    with pytest.raises(PlanError, match="exposure hubspot_contacts: dbt has not built diff_contacts here"):
+        refuse(tmp_path)
+
+
+def test_a_sync_model_that_moved_on_alone_stops_the_plan(tmp_path: Path) -> None:
+    """So it is when a test on the sync model failed: what follows from it is skipped."""
+    built(tmp_path, sync=-5)
+    with pytest.raises(PlanError, match="diff_contacts is older than sync_contacts; run `dbt build`"):
+        refuse(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "status"), [("sync_contacts", "error"), ("plan_contacts", "skipped")])
+def test_a_failed_build_stops_the_plan(tmp_path: Path, name: str, status: str) -> None:
+    built(tmp_path)
+    with pytest.raises(PlanError, match=f"the last build of {name} ended in {status}"):
+        refuse(tmp_path, (name, status))
+
+
+def test_what_a_run_has_written_since_is_not_planned_again(tmp_path: Path) -> None:
+    built(tmp_path)
+
+    def begin(run: str, seconds: float, activations: list[str]) -> None:
+        at = NOW + dt.timedelta(seconds=seconds)
+        Journal.begin(tmp_path / "journal", run, "plan", at, activations).close()
+
+    begin("run-1", -60, ["hubspot_contacts"])
+    begin("run-2", 0, ["another"])
+    refuse(tmp_path)
+    begin("run-3", 0, ["another", "hubspot_contacts"])
+    with pytest.raises(PlanError, match="was built before the last run wrote its records; run `backhaul load`"):
+        refuse(tmp_path)
+
+
+def test_rows_of_a_property_that_is_not_declared_any_more_stop_the_plan(seal: Seal) -> None:
+    fewer = activation("hubspot", properties=HUBSPOT.properties[1:])
+    with pytest.raises(PlanError, match="still has property usage_days, which no column declares; run `dbt build`"):
+        seal(HUBSPOT, ROWS, declared=fewer)

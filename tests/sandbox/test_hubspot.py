@@ -1020,6 +1020,32 @@ def test_the_daily_limit_lasts_until_midnight_of_the_account(account: Account, c
     assert client.get(CONTACTS).status_code == 200
 
 
+def test_what_an_admin_wants_filled_is_enforced_since_2026_09(account: Account) -> None:
+    client, store = account(contact(101, "a@x.example", lifecyclestage="lead"))
+    store.require("contacts", "jobtitle")
+    store.require("contacts", "phone", condition="lifecyclestage", value="customer")
+    refused = client.post(CONTACTS, json={"properties": {"firstname": "New"}})
+    assert refused.json()["message"] == "The property values provided are invalid"
+    assert refused.json()["errors"] == [
+        {
+            "message": "A value for jobtitle must be provided",
+            "code": "MISSING_REQUIRED_PROPERTY",
+            "context": {"propertyName": ["jobtitle"]},
+        }
+    ]
+    assert update(client, (101, {"firstname": "A"})).status_code == 200
+    conditional = update(client, (101, {"lifecyclestage": "customer"}))
+    assert codes(conditional) == ["MISSING_CONDITIONAL_REQUIRED_PROPERTY"]
+    assert conditional.json()["errors"][0]["message"] == (
+        "phone is required because of a conditional property rule based on [lifecyclestage]"
+    )
+    assert update(client, (101, {"lifecyclestage": "customer", "phone": "1"})).status_code == 200
+    old = client.post("/crm/v3/objects/contacts", json={"properties": {"firstname": "New"}})
+    assert old.status_code == 201
+    with pytest.raises(KeyError, match="no property nope"):
+        store.require("contacts", "nope")
+
+
 def test_two_hundred_calls_at_once_lose_nothing(account: Account) -> None:
     client, store = account(*(contact(number) for number in range(101, 201)))
     headers = dict(client.headers)

@@ -772,6 +772,28 @@ def test_stored_records_are_plain_json_with_every_field(salesforce: Salesforce) 
         salesforce.store.records("Nothing")
 
 
+def test_a_deleted_record_is_found_by_its_email_with_query_all_only(salesforce: Salesforce) -> None:
+    salesforce.client.delete(f"{DATA}/sobjects/Contact/{ANA}")
+    text = "SELECT Id FROM Contact WHERE Email = 'ana@acme.example'"
+    assert salesforce.query(text)["totalSize"] == 0
+    assert salesforce.query(text, resource="queryAll")["totalSize"] == 1
+
+
+def test_a_row_whose_external_id_several_records_have_fails(salesforce: Salesforce) -> None:
+    salesforce.create("Account", Name="Twin", Product_Account_Id__c="ACME-0001")
+    row = {"attributes": {"type": "Account"}, "Name": "Which", "Product_Account_Id__c": "acme-0001"}
+    address = f"{DATA}/composite/sobjects/Account/Product_Account_Id__c"
+    (answer,) = salesforce.client.patch(address, json={"records": [row]}).json()
+    assert answer["errors"][0]["statusCode"] == "DUPLICATE_EXTERNAL_ID"
+
+
+def test_a_field_that_becomes_required_is_asked_for_at_once(salesforce: Salesforce) -> None:
+    salesforce.create("Contact", LastName="Before")
+    salesforce.custom_field("Contact.Code__c", label="Code", type="Text", length=5, required=True)
+    status, error = salesforce.refusal("Contact", LastName="After")
+    assert (status, error["errorCode"], error["fields"]) == (400, "REQUIRED_FIELD_MISSING", ["Code__c"])
+
+
 def test_two_hundred_requests_at_once_lose_nothing(salesforce: Salesforce) -> None:
     async def flood() -> list[str]:
         limits = httpx.Limits(max_connections=200)

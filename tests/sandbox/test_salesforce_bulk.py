@@ -254,6 +254,7 @@ def test_delete_takes_ids_alone(salesforce: Salesforce) -> None:
     [
         ("LastName,Nothing__c\nA,1\n", {}, "InvalidBatch : Field name not found : Nothing__c"),
         ("LastName,DoNotCall\nA,true\n", {}, "InvalidBatch : Field name not found : DoNotCall"),
+        ("LastName,lastname\nA,B\n", {}, "InvalidBatch : Field name not found : LastName"),
         ("LastName,Account.Nothing\nA,1\n", {}, "InvalidBatch : Field name not found : Account.Nothing"),
         ("LastName\nA\n", {"operation": "update"}, "InvalidBatch : Field name not found : Id"),
         (
@@ -269,6 +270,7 @@ def test_delete_takes_ids_alone(salesforce: Salesforce) -> None:
         ("LastName,Title\nA\n", {}, "ClientInputError : row 1 has 1 cells, the header has 2"),
         ('LastName\n"A\n', {}, "ClientInputError : the data cannot be read as CSV: unexpected end of data"),
         ("\n", {}, "ClientInputError : the data has no header row"),
+        (f"{'a,' * 13}a\n{'x' * 32_000}{(',' + 'x' * 32_000) * 13}\n", {}, "ClientInputError : row 1 is too long"),
         (f"LastName,Description\nA,{'x' * 32_001}\n", {}, "ClientInputError : row 1 is too long"),
     ],
 )
@@ -302,6 +304,13 @@ def test_truths_numbers_and_moments_are_read_from_text(salesforce: Salesforce) -
     assert ana["DateTime__c"] == "2026-01-01T08:00:00.000+0000"
     (error,) = _errors(salesforce, info["id"])
     assert error.endswith("'maybe' is not a valid value for the type xsd:boolean:HasOptedOutOfEmail --")
+
+
+def test_blanks_around_a_number_or_date_fail_the_row(salesforce: Salesforce) -> None:
+    info = _run(salesforce, "LastName,Birthdate\n A , 2000-01-01\n B ,2000-01-01\n", operation="insert")
+    (error,) = _errors(salesforce, info["id"])
+    assert error.startswith("INVALID_FIELD:Failed to deserialize field at col 1. Due to, ' 2000-01-01'")
+    assert salesforce.query("SELECT Id FROM Contact WHERE LastName = 'B'")["totalSize"] == 1
 
 
 def test_assignment_rules_run_only_where_a_job_names_one(salesforce: Salesforce) -> None:
@@ -387,6 +396,7 @@ def test_a_query_job_can_be_aborted_and_deleted(salesforce: Salesforce) -> None:
         ("SELECT Id, (SELECT Id FROM Contacts) FROM Account", "API_ERROR"),
         ("SELECT MailingAddress FROM Contact", "FUNCTIONALITY_NOT_ENABLED"),
         ("SELECT DoNotCall FROM Contact", "INVALID_FIELD"),
+        ("SELECT Id FROM Contact WHERE CreatedDate = LAST_N_DAYS:999999", "INVALID_FIELD"),
         ("SELECT Id FROM Nothing", "INVALID_TYPE"),
         ("SELECT", "MALFORMED_QUERY"),
     ],

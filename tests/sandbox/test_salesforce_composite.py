@@ -45,11 +45,12 @@ def test_parts_refer_to_what_earlier_ones_answered(salesforce: Salesforce) -> No
 
 
 def test_a_composite_is_one_call_and_its_parts_fail_alone(salesforce: Salesforce) -> None:
-    first, lost, later, wrong = _composite(
+    first, lost, later, quoted, wrong = _composite(
         salesforce,
         _part("PATCH", f"/sobjects/Contact/{ANA}", "a", body={"Title": "CEO"}),
         _part("GET", "/sobjects/Foo", "b"),
         _part("GET", "/sobjects/Contact/@{b.id}", "c"),
+        _part("GET", "/sobjects/@{b[0].errorCode}", "e"),
         _part("PUT", "/limits", "d"),
     )
     assert first["httpStatusCode"] == 204
@@ -58,6 +59,7 @@ def test_a_composite_is_one_call_and_its_parts_fail_alone(salesforce: Salesforce
         [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}],
     )
     assert (later["httpStatusCode"], later["body"][0]["errorCode"]) == (400, "PROCESSING_HALTED")
+    assert (quoted["httpStatusCode"], quoted["body"][0]["errorCode"]) == (400, "PROCESSING_HALTED")
     assert (wrong["httpStatusCode"], wrong["body"][0]["errorCode"]) == (405, "METHOD_NOT_ALLOWED")
     assert salesforce.read("Contact", ANA)["Title"] == "CEO"
     assert salesforce.client.get(f"{DATA}/limits").headers["Sforce-Limit-Info"] == "api-usage=3/100000"

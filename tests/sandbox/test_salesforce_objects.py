@@ -31,12 +31,15 @@ def _one(salesforce: Salesforce, text: str, *ids: str) -> dict[str, Any]:
 
 
 def test_a_stage_decides_about_an_opportunity(salesforce: Salesforce) -> None:
+    sure = _opportunity(salesforce, ForecastCategoryName="Commit")
+    assert salesforce.read("Opportunity", sure)["ForecastCategoryName"] == "Commit"
     deal = _opportunity(salesforce, Amount=1_000)
     made = salesforce.read("Opportunity", deal)
     assert (made["Probability"], made["ExpectedRevenue"], made["IsClosed"]) == (10.0, 100.0, False)
     assert (made["FiscalYear"], made["FiscalQuarter"], made["Fiscal"]) == (2026, 3, "2026 3")
     salesforce.client.patch(f"{DATA}/sobjects/Opportunity/{deal}", json={"Probability": 30})
-    assert salesforce.read("Opportunity", deal)["ExpectedRevenue"] == 300.0
+    salesforce.client.patch(f"{DATA}/sobjects/Opportunity/{deal}", json={"Amount": 2_000})
+    assert salesforce.read("Opportunity", deal)["ExpectedRevenue"] == 600.0
     salesforce.client.patch(f"{DATA}/sobjects/Opportunity/{deal}", json={"StageName": "Closed Won"})
     won = salesforce.read("Opportunity", deal)
     assert (won["Probability"], won["IsClosed"], won["IsWon"], won["ForecastCategory"]) == (100.0, True, True, "Closed")
@@ -59,10 +62,15 @@ def test_an_opportunitys_contact_becomes_its_primary_role(salesforce: Salesforce
 
 
 def test_planted_opportunities_have_what_follows_from_their_stage(salesforce: Salesforce) -> None:
-    values = {"Name": "Old", "StageName": "Closed Won", "CloseDate": "2026-05-01", "Amount": 10.0}
+    values: dict[str, str | float] = {
+        "Name": "Old",
+        "StageName": "Closed Won",
+        "CloseDate": "2026-05-01",
+        "Amount": 10.0,
+    }
     seed = SeedRecord("Opportunity", make_id("006", 1), values, CREATED, UPDATED)
     (deal,) = SalesforceStore([seed], salesforce.clock).records("Opportunity")
-    assert (deal["IsWon"], deal["ExpectedRevenue"]) == (True, 10.0)
+    assert (deal["IsWon"], deal["Probability"], deal["ExpectedRevenue"]) == (True, 100.0, 10.0)
     assert deal["SystemModstamp"] == "2026-01-05T08:30:15.000+0000"
 
 
@@ -200,6 +208,20 @@ def test_a_persons_name_is_written_in_parts_and_the_twin_not_at_all(salesforce: 
 
 
 @PEOPLE
+def test_a_record_type_makes_a_person_and_none_changes_one(salesforce: Salesforce) -> None:
+    person_type = _one(salesforce, "SELECT Id FROM RecordType WHERE IsPersonType = TRUE")["Id"]
+    partner = salesforce.store.add_record_type("Account", "Partner", "Partner")
+    person = salesforce.create("Account", LastName="Person", RecordTypeId=person_type)
+    assert salesforce.read("Account", salesforce.create("Account", LastName="P"))["RecordTypeId"] == person_type
+    assert salesforce.refusal("Account", Name="N", RecordTypeId=person_type)[1]["errorCode"] == (
+        "INVALID_FIELD_FOR_INSERT_UPDATE"
+    )
+    for record_id, record_type in ((person, partner), (ACME, person_type)):
+        answer = salesforce.client.patch(f"{DATA}/sobjects/Account/{record_id}", json={"RecordTypeId": record_type})
+        assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "INVALID_PERSON_ACCOUNT_OPERATION")
+
+
+@PEOPLE
 def test_custom_fields_of_contacts_show_on_people(salesforce: Salesforce) -> None:
     salesforce.custom_field("Contact.Days__c", label="Days", type="Number", precision=5, scale=0)
     assert "Days__pc" not in salesforce.fields("Account")
@@ -264,6 +286,16 @@ def test_a_lead_may_be_converted_into_records_that_exist(salesforce: Salesforce)
     lead = salesforce.create("Lead", LastName="Lee", Company="Acme")
     made = salesforce.store.convert_lead(lead, account_id=ACME, contact_id=ANA)
     assert (made.account_id, made.contact_id, made.opportunity_id) == (ACME, ANA, None)
+
+
+def test_a_conversion_takes_an_alert_as_read_and_heeds_a_block(salesforce: Salesforce) -> None:
+    salesforce.store.add_duplicate_rule(DuplicateRule("Account", "Same_Name", ("Name",)))
+    lead = salesforce.create("Lead", LastName="Lee", Company="Acme", Email="ana@acme.example")
+    salesforce.store.add_duplicate_rule(DuplicateRule("Contact", "Same_Email", ("Email",), "block"))
+    with pytest.raises(ValueError, match="DUPLICATES_DETECTED"):
+        salesforce.store.convert_lead(lead)
+    assert salesforce.query("SELECT Id FROM Account WHERE Name = 'Acme'")["totalSize"] == 1
+    assert salesforce.store.convert_lead(lead, contact_id=ANA).account_id != ACME
 
 
 # --- what administrators set up ---------------------------------------------------------------
@@ -354,7 +386,13 @@ def test_duplicates_in_collections_fail_their_row_and_do_not_stop_other_changes(
     assert answer["errors"] == [
         {"statusCode": "DUPLICATES_DETECTED", "message": "Use one of these records?", "fields": []}
     ]
-    assert salesforce.patch_rows({"attributes": {"type": "Contact"}, "id": ANA, "Title": "x"}).json()[0]["success"]
+    headers = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+    address = f"{DATA}/sobjects/Contact/{BEN}"
+    assert salesforce.client.patch(address, json={"Email": "ana@acme.example"}, headers=headers).status_code == 204
+    assert salesforce.client.patch(address, json={"Title": "x"}).status_code == 204  # as much a duplicate as before
+    for one in (ANA, BEN):
+        salesforce.client.delete(f"{DATA}/sobjects/Contact/{one}")
+    salesforce.create("Contact", LastName="New", Email="ana@acme.example")
 
 
 def test_a_flow_runs_on_every_save_and_may_change_or_stop_it(salesforce: Salesforce) -> None:

@@ -212,3 +212,8 @@ def test_ids_and_indexed_values_find_the_same_as_reading_everything(view: View, 
         slow = {row["Id"] for row in _records(whole, f"SELECT Id FROM Contact WHERE ({where}) OR Id = null")}
         assert quick == slow != set()
     assert _records(whole, f"SELECT Id FROM Contact WHERE Id = '{make_id('003', 99)}'") == []
+
+
+def test_an_id_beside_another_condition_under_or_does_not_narrow_the_rows(view: View) -> None:
+    assert set(_names(view, f"WHERE Id = '{CY}' OR LastName = 'Dee'")) == {"cyrus", "Dee"}
+    assert set(_names(view, f"WHERE NOT Id = '{CY}'")) == {"Ames", "O'Neil", "Dee"}
