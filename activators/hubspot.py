@@ -193,8 +193,10 @@ def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> l
 
 
 def _expect(response: httpx.Response, *statuses: int) -> dict[str, Any]:
-    with understanding(response, "HubSpot"):
-        body = dict(response.json()) if response.status_code in statuses else _json(response)
+    body = _json(response)
+    if response.status_code in statuses and not body:
+        with understanding(response, "HubSpot"):
+            raise ValueError
     if response.status_code not in statuses:
         raise VendorError(
             f"HubSpot answers {response.status_code} to {response.request.method} {response.request.url.path}: "
