@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activators.destinations import Credentials
@@ -14,7 +15,7 @@ from loaders.landing import LoadSettings
 class Settings(BaseSettings):
     """Where things are, and how to reach the vendors. Secrets print as stars."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
 
     warehouse: Path = Field(default=Path("warehouse.duckdb"), validation_alias="BACKHAUL_WAREHOUSE")
     state: Path = Field(default=Path(".backhaul"), validation_alias="BACKHAUL_STATE")
@@ -28,6 +29,29 @@ class Settings(BaseSettings):
     salesforce_client_secret: SecretStr = Field(default=SecretStr(""), validation_alias="SALESFORCE_CLIENT_SECRET")
     pendo_base_url: str = Field(default="https://app.pendo.io", validation_alias="PENDO_BASE_URL")
     pendo_integration_key: SecretStr = Field(default=SecretStr(""), validation_alias="PENDO_INTEGRATION_KEY")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _cut(cls, value: object) -> object:
+        """Cut the blanks that a copy from a web page brings along."""
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator(
+        "hubspot_access_token", "salesforce_client_id", "salesforce_client_secret", "pendo_integration_key"
+    )
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+        secret = value.get_secret_value()
+        if not (secret.isascii() and secret.isprintable()):
+            raise ValueError("holds a character that no key has")
+        return value
+
+    @field_validator("hubspot_base_url", "salesforce_base_url", "pendo_base_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[\w.-]+(:\d+)?/?", value, re.ASCII):
+            raise ValueError("is not an address such as https://api.hubapi.com")
+        return value
 
     @property
     def plans(self) -> Path:

@@ -8,11 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from activators.errors import PlanError
+from activators.errors import PlanError, Unreachable
 from activators.plan import Plan, read_changes
 from backhaul import steps
 from tests.conftest import CRM_SIDE, Loop, looping
 
+EVERYTHING = ("--exclude-resource-type", "unit_test")
 OBJECTS = {
     "hubspot_contacts": ("hubspot", "contacts", "contact_id"),
     "hubspot_companies": ("hubspot", "companies", "company_id"),
@@ -46,7 +47,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A loop that the tests of this module take from step to step, in their order."""
     with looping(tmp_path_factory.mktemp("loop"), seed=11, visitors=200) as running:
         running.load()
-        running.build("--exclude-resource-type", "unit_test")
+        running.build(*EVERYTHING)
         yield running
 
 
@@ -108,13 +109,14 @@ def test_the_ledger_alone_makes_the_next_plan_empty(loop: Loop) -> None:
     """What we wrote is known before the CRM has been landed again."""
     loop.load("ledger")
     loop.build(*CRM_SIDE)
-    assert loop.plan().changes == 0
+    plan = loop.plan()
+    assert all(item.changes == item.held == item.invalid == 0 for item in plan.activations)
 
 
 def test_the_second_plan_is_empty_and_costs_no_write(loop: Loop) -> None:
     before = record_writes(loop)
     loop.load()
-    loop.build("--exclude-resource-type", "unit_test")
+    loop.build(*EVERYTHING)
     plan = loop.plan()
     assert plan.changes == 0
     assert all(item.held == item.invalid == 0 for item in plan.activations)
@@ -128,7 +130,7 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     loop.tell("/advance", days=1)
     loop.tell("/edit", vendor="hubspot", object="contacts", id=edited, properties={"usage_active_days_30d": "29"})
     loop.load()
-    loop.build("--exclude-resource-type", "unit_test")
+    loop.build(*EVERYTHING)
     before = {name: stored(loop, name) for name in OBJECTS}
     plan = loop.plan()
     changes = planned(plan)
@@ -146,6 +148,27 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     assert run.complete
     assert len(written(loop)) - sent_before == len(changes)
     assert stored(loop, "hubspot_contacts")[edited]["usage_active_days_30d"] == "29"
+
+
+def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HubSpot writes and its answers are lost, the run is never resumed, and the next day is an ordinary one."""
+    monkeypatch.setattr("activators.transport._ATTEMPTS", 1)
+    loop.tell("/advance", days=1)
+    loop.load()
+    loop.build(*EVERYTHING)
+    held_before = sum(item.held for item in loop.plan().activations)
+    loop.tell("/faults", vendor="hubspot", path="contacts/batch/update", drop=True, after=True, times=100)
+    with pytest.raises(Unreachable):
+        loop.apply(steps.open_plan(loop.settings, None))
+    loop.control.delete("/faults").raise_for_status()
+
+    loop.tell("/advance", days=1)
+    loop.load()
+    loop.build(*EVERYTHING)
+    assert loop.rows("select count(*) > 100 from staging.stg_ledger__writes where status = 'unknown'") == [(True,)]
+    plan = loop.plan()
+    assert sum(item.held for item in plan.activations) == held_before
+    assert loop.apply(plan).complete
 
 
 def written(loop: Loop) -> list[tuple[str, str]]:

@@ -32,6 +32,11 @@ def _no_waiting() -> Any:
         yield
 
 
+def dated(body: object) -> httpx.Response:
+    """An answer that comes over a wire, as the time that a call took is measured there."""
+    return httpx.Response(200, headers=DATE, stream=httpx.ByteStream(orjson.dumps(body)))
+
+
 def records(
     *ids: str, prop: str = "usage_days", family: str = "number", after: str | None = "5"
 ) -> list[RecordChanges]:

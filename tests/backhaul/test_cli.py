@@ -217,9 +217,54 @@ def test_a_warehouse_that_another_process_holds_is_one_line(copy: dict[str, str]
 def test_commands_outside_a_project_say_what_to_do(copy: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     env = copy | {"DBT_TARGET_PATH": str(tmp_path / "nothing")}
-    assert "run `dbt build`" in refused(backhaul(env, "plan", folder=tmp_path / "empty"))
+    for command in ("load", "plan", "provision"):
+        assert "run this in the project's folder" in refused(backhaul(env, command, folder=tmp_path / "empty"))
     assert "no plan yet; run `backhaul plan`" in refused(backhaul(env, "apply", folder=tmp_path / "empty"))
     assert "no such plan" in refused(backhaul(env, "apply", "20260101T000000Z-abcdef", folder=tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("arguments", [["plan", "--bogus"], ["load", "marketo"], ["apply", "a", "b"]])
+def test_a_wrong_word_is_not_taken_for_a_plan_with_changes(copy: dict[str, str], arguments: list[str]) -> None:
+    assert backhaul(copy, *arguments).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("HUBSPOT_ACCESS_TOKEN", "pat-secret\nX", "HUBSPOT_ACCESS_TOKEN: "),
+        ("PENDO_INTEGRATION_KEY", "pk-secret\tX", "PENDO_INTEGRATION_KEY: "),
+        ("HUBSPOT_BASE_URL", "http://host:port", "HUBSPOT_BASE_URL: "),
+        ("SALESFORCE_BASE_URL", "my.salesforce.com", "SALESFORCE_BASE_URL: "),
+    ],
+)
+def test_a_setting_that_cannot_be_right_is_named_and_not_printed(
+    copy: dict[str, str], variable: str, value: str, message: str
+) -> None:
+    line = refused(backhaul(copy | {variable: value}, "provision"))
+    assert message in line
+    assert "secret" not in line
+
+
+def test_blanks_around_a_token_do_no_harm(copy: dict[str, str]) -> None:
+    env = copy | {"HUBSPOT_ACCESS_TOKEN": f" {copy['HUBSPOT_ACCESS_TOKEN']}\n"}
+    assert backhaul(env, "provision").returncode == 0
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_line(copy: dict[str, str]) -> None:
+    assert "set BACKHAUL_STATE" in refused(backhaul(copy | {"BACKHAUL_STATE": "/proc/nowhere"}, "plan"))
+
+
+def test_a_sync_model_whose_test_failed_is_not_planned(copy: dict[str, str]) -> None:
+    """What stands in the plan tables is then of an older build."""
+    newer = Path(copy["DBT_TARGET_PATH"]) / "run/backhaul/models/activations/hubspot/sync_hubspot__contacts.sql"
+    newer.touch()
+    assert "diff_hubspot__contacts is older than sync_hubspot__contacts" in refused(backhaul(copy, "plan"))
+
+
+def test_a_second_plan_without_a_new_build_is_refused(copy: dict[str, str]) -> None:
+    assert backhaul(copy, "plan").returncode == 2
+    assert backhaul(copy, "apply", "--yes").returncode == 0
+    assert "run `backhaul load` and `dbt build`" in refused(backhaul(copy, "plan"))
 
 
 def test_a_killed_apply_is_finished_by_the_same_command(ready: Loop, copy: dict[str, str]) -> None:

@@ -82,7 +82,7 @@ def test_every_activation_is_public_contracted_and_described(manifest: dict[str,
         "salesforce_contacts",
     ]
     for activation in activations:
-        model = manifest["nodes"][activation.sync_id]
+        model = manifest["nodes"][activation.models[0].id]
         assert model["config"]["access"] == "public"
         assert model["config"]["contract"]["enforced"]
         assert all(item.description.endswith(".") for item in activation.properties)
