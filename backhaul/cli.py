@@ -184,7 +184,8 @@ def run() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        code = _refuse(f"{name}: {first['msg']}; correct it in the environment or in .env")
+        said = first["msg"].removeprefix("Value error, ")
+        code = _refuse(f"{name}: {said}; correct it in the environment or in .env")
     except UnicodeDecodeError:
         code = _refuse(".env: not UTF-8 text; save it as such")
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -70,7 +71,14 @@ def serve(  # noqa: PLR0913
     # uvicorn handles the signals, then raises them again for whoever was there before it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    _server(seed, visitors, as_of, port, accounts, ready).run_here()
+    server = _server(seed, visitors, as_of, port, accounts, ready)
+    # The world stays for as long as the process does: the collector need not walk it again and again.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        server.run_here()
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
