@@ -23,7 +23,7 @@ from activators.errors import ActivationError, PlanError
 from backhaul import report, steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform
-from loaders.landing import LoadError
+from loaders import LoadError
 
 app = typer.Typer(
     help="Push what dbt computes into CRM properties: a plan that people review, then only what differs.",

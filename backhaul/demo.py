@@ -25,7 +25,7 @@ from activators.plan import ActivationPlan, Plan, open_warehouse
 from backhaul import report, steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform
-from loaders.landing import Landing
+from loaders import Landing
 
 SEED, VISITORS = 7, 1500
 # A fixed day, so that every run of the demo shows the same; its windows hold a day on which clocks changed.

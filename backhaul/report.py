@@ -13,7 +13,7 @@ from rich.text import Text
 from activators.apply import Run
 from activators.plan import ActivationPlan, Plan
 from activators.provision import Provisioned
-from loaders.landing import Landing
+from loaders import Landing
 
 # How the plan models' reasons read in a sentence.
 REASONS = {

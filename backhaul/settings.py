@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activators.destinations import Credentials
-from loaders.landing import LoadSettings
+from loaders import LoadSettings
 
 
 class Settings(BaseSettings):

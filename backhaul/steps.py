@@ -21,8 +21,8 @@ from activators.plan import Plan, latest_plan, read_plan, refuse_unbuilt, seal_p
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
 from backhaul.settings import Settings
-from loaders.landing import Landing, Wanted
-from loaders.pipeline import load as load_all
+from loaders import Landing, Wanted
+from loaders import load as load_all
 
 VENDORS = ("hubspot", "salesforce", "pendo", "ledger")
 # The landing's own columns of a HubSpot object; every other one is a property of that name.

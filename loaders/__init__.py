@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from loaders.landing import Landing, LoadError, LoadSettings, Wanted
-from loaders.pipeline import load
+from collections.abc import Callable, Sequence
+
+from loaders.values import Landing, LoadError, LoadSettings, Wanted
 
 __all__ = ["Landing", "LoadError", "LoadSettings", "Wanted", "load"]
+
+
+def load(
+    vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progress: Callable[[str, str, int], None]
+) -> tuple[Landing, ...]:
+    """Land what is new of each vendor, in order, and say what was landed.
+
+    `progress(vendor, table, rows)` is called as rows arrive. LoadError leaves the tables of the
+    vendor that failed, and what is known of its last load, as they were.
+    """
+    from loaders.pipeline import load as load_all  # noqa: PLC0415  dlt takes most of a second to import
+
+    return load_all(vendors, settings, wanted, progress)

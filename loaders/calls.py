@@ -16,7 +16,7 @@ from pyrate_limiter import Limiter
 from requests import PreparedRequest
 from requests.exceptions import RequestException
 
-from loaders.landing import LoadError
+from loaders.values import LoadError
 
 RETRYING = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=0.2, wait_jitter=0.2)
 CONNECT_SECONDS = 10

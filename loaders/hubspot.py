@@ -16,22 +16,8 @@ from dlt.sources.helpers.requests import Response
 from pyrate_limiter import Duration, Limiter, Rate
 
 from loaders.calls import Answer, Vendor, header, retry_after, vendor_body
-from loaders.landing import (
-    BIGINT,
-    BOOLEAN,
-    TEXT,
-    TIMESTAMP,
-    Column,
-    LoadError,
-    LoadSettings,
-    Mode,
-    Reads,
-    Row,
-    Wanted,
-    json_text,
-    resource,
-    tables,
-)
+from loaders.landing import BIGINT, BOOLEAN, TEXT, TIMESTAMP, Column, Mode, Reads, Row, json_text, resource, tables
+from loaders.values import LoadError, LoadSettings, Wanted
 
 VERSION = "2026-09"
 OBJECTS = ("contacts", "companies")

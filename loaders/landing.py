@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Literal, TypedDict
 
 import dlt
@@ -18,6 +17,8 @@ import orjson
 import pyarrow as pa
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.extract import DltResource
+
+from loaders.values import LoadError
 
 Mode = Literal["full", "incremental"]
 Row = Mapping[str, object]
@@ -30,53 +31,6 @@ DATE = pa.date32()
 TIMESTAMP = pa.timestamp("us", "UTC")
 
 FULL_READ_EVERY = timedelta(days=7)
-
-
-class LoadError(Exception):
-    """A load that cannot go on; the message is one line and says how to mend it."""
-
-
-class TooLong(LoadError):
-    """The vendor ran out of time on one call."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSettings:
-    """Where the warehouse is and how to reach the vendors."""
-
-    warehouse: Path
-    pipelines_dir: Path
-    journal_dir: Path
-    hubspot_base_url: str = ""
-    hubspot_access_token: str = field(default="", repr=False)
-    salesforce_base_url: str = ""
-    salesforce_client_id: str = field(default="", repr=False)
-    salesforce_client_secret: str = field(default="", repr=False)
-    pendo_base_url: str = ""
-    pendo_integration_key: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """CRM properties to land, by object: those that models read, and those that activations write.
-
-    A property that an activation writes may be missing in the CRM until it is provisioned.
-    """
-
-    hubspot: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    salesforce: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    hubspot_activated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    salesforce_activated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """One table of one load: rows landed, and seconds spent reading them from the vendor."""
-
-    vendor: str
-    table: str
-    rows: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,8 @@ import orjson
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from loaders.landing import (
-    TEXT,
-    TIMESTAMP,
-    Column,
-    LoadError,
-    LoadSettings,
-    Mode,
-    Row,
-    resource,
-    tables,
-)
+from loaders.landing import TEXT, TIMESTAMP, Column, Mode, Row, resource, tables
+from loaders.values import LoadError, LoadSettings
 
 RUN_COLUMNS = (
     Column("run_id", TEXT, nullable=False),

@@ -16,21 +16,8 @@ from dlt.extract import DltResource
 from dlt.sources.helpers.requests import Response
 
 from loaders.calls import Answer, Vendor, header, retry_after
-from loaders.landing import (
-    BIGINT,
-    BOOLEAN,
-    TEXT,
-    Column,
-    LoadError,
-    LoadSettings,
-    Mode,
-    Reads,
-    Row,
-    TooLong,
-    json_text,
-    resource,
-    tables,
-)
+from loaders.landing import BIGINT, BOOLEAN, TEXT, Column, Mode, Reads, Row, json_text, resource, tables
+from loaders.values import LoadError, LoadSettings, TooLong
 
 HISTORY_DAYS = 400
 # All of the history is read once; only the days that are not final are read again.

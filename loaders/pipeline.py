@@ -19,10 +19,10 @@ from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loaders.hubspot import hubspot
-from loaders.landing import Landing, LoadError, LoadSettings, Wanted
 from loaders.ledger import ledger
 from loaders.pendo import pendo
 from loaders.salesforce import salesforce
+from loaders.values import Landing, LoadError, LoadSettings, Wanted
 
 Progress = Callable[[str, str, int], None]
 

@@ -21,16 +21,14 @@ from loaders.landing import (
     TEXT,
     TIMESTAMP,
     Column,
-    LoadError,
-    LoadSettings,
     Mode,
     Reads,
     Row,
-    Wanted,
     json_text,
     resource,
     tables,
 )
+from loaders.values import LoadError, LoadSettings, Wanted
 
 DATA = "/services/data/v66.0"
 OBJECTS = ("Contact", "Account", "User")
