@@ -53,7 +53,8 @@ def judge(response: httpx.Response) -> None:
             raise QuotaExhausted(
                 "HubSpot: the account's daily calls are spent; run the same command again after midnight, account time"
             )
-        raise Again(message or "too many requests", retry_after(response) or SECONDS)
+        own = retry_after(response)
+        raise Again(message or "too many requests", SECONDS if own is None else own)
     if status == httpx.codes.LOCKED:
         raise Again("records are locked by other writes", _LOCK_SECONDS)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:

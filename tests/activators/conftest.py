@@ -52,12 +52,14 @@ class Crm:
         }
         return Credentials(**(values | changes))
 
-    def stored(self, record_id: str) -> dict[str, Any]:
-        """The record as the CRM holds it: values by property."""
+    def everything(self) -> dict[str, dict[str, Any]]:
+        """The records as the CRM holds them: values by property, by record id."""
         found = self._control.get(f"/records/{self.activation.destination}/{self.activation.object}").json()
-        record = next(item for item in found if item.get("id", item.get("Id")) == record_id)
-        values: dict[str, Any] = record.get("properties", record)
-        return values
+        return {item.get("id") or item["Id"]: item.get("properties", item) for item in found}
+
+    def stored(self, record_id: str) -> dict[str, Any]:
+        """One record as the CRM holds it."""
+        return self.everything()[record_id]
 
     def fault(self, **fault: object) -> None:
         self._control.post("/faults", json={"vendor": self.activation.destination, **fault}).raise_for_status()

@@ -138,7 +138,8 @@ def test_one_bad_row_does_not_sink_its_batch(crm: Crm, seal: Seal, tmp_path: Pat
     plan = seal(crm.activation, [*rows, (long, crm.note, None, "x" * 70_000)])
     (item,) = send(crm, plan, tmp_path / "journal").activations
     assert (item.confirmed, item.rejected, item.unknown) == (20, 2, 0)
-    assert {number(crm.stored(record)[crm.days]) for record in good} == {8}
+    stored = crm.everything()
+    assert {number(stored[record][crm.days]) for record in good} == {8}
     rejected = {
         result["id"]: result
         for line in journaled(tmp_path / "journal")
@@ -242,7 +243,8 @@ def test_confirmed_records_are_not_sent_again(
     (item,) = send(crm, plan, tmp_path / "journal").activations
     assert (item.confirmed, item.rejected, item.unknown) == (size + 20, 0, 0)
     assert [request["status"] for request in writes(crm)] == [200, 403, 200]
-    assert {number(crm.stored(record)[crm.days]) for record in records} == {21}
+    stored = crm.everything()
+    assert {number(stored[record][crm.days]) for record in records} == {21}
 
 
 def test_a_torn_last_line_is_cut_and_the_run_goes_on(crm: Crm, seal: Seal, tmp_path: Path) -> None:
