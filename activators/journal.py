@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
@@ -127,6 +128,7 @@ class Journal:
                         "changes": [
                             {
                                 "property": change.property,
+                                "family": change.family,
                                 "before": change.before,
                                 "after": change.after,
                             }
@@ -191,6 +193,76 @@ def read_history(folder: Path, plan_id: str) -> History | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What one run wrote, or tried to write, of one record."""
+
+    run_id: str
+    activation: str
+    destination: str
+    object: str
+    record: RecordChanges
+    # None while no answer is known.
+    result: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run, as its journal tells it. `status` is complete, partial, or open while it has not ended."""
+
+    run_id: str
+    plan_id: str
+    started_at: dt.datetime
+    status: str
+    activations: tuple[str, ...]
+    confirmed: int
+    rejected: int
+    unknown: int
+
+
+def read_runs(folder: Path) -> Iterator[RunSummary]:
+    """Every run, the newest first."""
+    for path in sorted(folder.glob("*.jsonl"), reverse=True):
+        lines = list(_lines(path))
+        if lines:
+            end = next((line for line in lines if line["type"] == "end"), {"status": "open"})
+            counts = Counter(
+                write.result.status if write.result else "unknown" for write in read_writes(folder, path.stem)
+            )
+            yield RunSummary(
+                path.stem,
+                lines[0]["plan_id"],
+                dt.datetime.fromisoformat(lines[0]["started_at"]),
+                end["status"],
+                tuple(lines[0]["activations"]),
+                counts["confirmed"],
+                counts["rejected"],
+                counts["unknown"],
+            )
+
+
+def read_writes(folder: Path, run_id: str) -> Iterator[Write]:
+    """What a run wrote, each record once, with its last answer. Raises PlanError when there is no such run."""
+    path = folder / f"{run_id}.jsonl"
+    if not path.is_file():
+        raise PlanError(f"{path}: no such run; `backhaul runs` lists them")
+    writes: dict[tuple[str, str], Write] = {}
+    answers: dict[tuple[int, str], Result] = {}
+    batches: dict[tuple[str, str], int] = {}
+    for line in _lines(path):
+        if line["type"] == "intent":
+            for record in line["records"]:
+                key = line["activation"], record["id"]
+                batches[key] = line["batch"]
+                writes[key] = Write(
+                    run_id, line["activation"], line["destination"], line["object"], _record_changes(record), None
+                )
+        elif line["type"] == "outcome":
+            answers |= {(line["batch"], item["id"]): _result(item) for item in line["results"]}
+    for key, write in writes.items():
+        yield replace(write, result=answers.get((batches[key], key[1])))
+
+
 def last_started(folder: Path, activation: str) -> dt.datetime | None:
     """When the newest run that may have written an activation's records began, by our clock. None when none did."""
     for path in sorted(folder.glob("*.jsonl"), reverse=True):
@@ -215,6 +287,16 @@ def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
         elif line["type"] == "end":
             ended = True
     return History(run_id, max(activation_of, default=0), answered, frozenset(intended), ended)
+
+
+def _record_changes(record: Mapping[str, Any]) -> RecordChanges:
+    changes = (Change(item["property"], item["family"], item["before"], item["after"]) for item in record["changes"])
+    return RecordChanges(record["id"], tuple(changes))
+
+
+def _result(item: Mapping[str, Any]) -> Result:
+    written_at = item["written_at"] and dt.datetime.fromisoformat(item["written_at"])
+    return Result(item["id"], item["status"], written_at, item["code"], item["message"])
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -41,7 +41,7 @@ class Sample:
     after: str | None
 
     def __str__(self) -> str:
-        return f"{self.record_id}  {self.property}: {_shown(self.before)} → {_shown(self.after)}"
+        return f"{self.record_id}  {self.property}: {shown(self.before)} → {shown(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,15 @@ def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, n
 
     Raises PlanError when the models are not built, a column's type does not fit its property, or the file is locked.
     """
+    with open_warehouse(warehouse) as connection:
+        _refuse_unfit(connection, activations)
+        return seal_tables(connection, activations, plans, now)
+
+
+def seal_tables(
+    connection: duckdb.DuckDBPyConnection, activations: Sequence[Activation], plans: Path, now: dt.datetime
+) -> Plan:
+    """Seal the tables that the activations name as their sync and plan relations, wherever the connection has them."""
     plan_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     folder = plans / f".{plan_id}.partial"
     try:
@@ -123,13 +132,11 @@ def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, n
     except OSError as error:
         raise PlanError(f"{plans}: plans cannot be written there ({error.strerror}); set BACKHAUL_STATE") from None
     try:
-        with open_warehouse(warehouse) as connection:
-            quotas = _quotas(connection)
-            _refuse_unfit(connection, activations)
-            sealed = tuple(
-                _seal_activation(connection, activation, folder, quotas.get(activation.destination))
-                for activation in activations
-            )
+        quotas = _quotas(connection)
+        sealed = tuple(
+            _seal_activation(connection, activation, folder, quotas.get(activation.destination))
+            for activation in activations
+        )
         header = {
             "plan_id": plan_id,
             "created_at": now,
@@ -469,5 +476,6 @@ def _write_durably(file: Path, content: bytes) -> None:
         os.fsync(target.fileno())
 
 
-def _shown(value: str | None) -> str:
+def shown(value: str | None) -> str:
+    """A value as a person reads it."""
     return "(empty)" if value in {None, ""} else str(value)

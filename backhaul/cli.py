@@ -20,6 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.prompt import Confirm
 
 from activators.errors import ActivationError, PlanError
+from activators.journal import read_runs, read_writes
+from activators.plan import Plan
 from backhaul import report, steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform
@@ -97,12 +99,7 @@ def plan(
     settings = Settings()
     Transform(settings, Path.cwd()).parse()
     sealed = steps.plan(settings, steps.activations(settings, select or ()))
-    if json:
-        _print_json(report.plan_json(sealed))
-    else:
-        out.print(report.plan(sealed))
-        out.print(f"Files: {settings.plans / sealed.plan_id}", soft_wrap=True)
-    raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
+    _show_plan(settings, sealed, json=json)
 
 
 @app.command()
@@ -140,6 +137,38 @@ def apply(
     else:
         out.print(report.run(done))
     raise typer.Exit(0 if done.complete else EXIT_PARTIAL)
+
+
+@app.command()
+def undo(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run to take back; `runs` lists them.")],
+    json: Json = False,
+) -> None:
+    """Seal a plan that restores what a run replaced, where nobody has edited it since. `apply` then sends it."""
+    settings = Settings()
+    sealed = steps.undo(settings, run_id, steps.activations(settings))
+    _show_plan(settings, sealed, json=json)
+
+
+@app.command()
+def runs() -> None:
+    """List the runs of `apply`, the newest first."""
+    out.print(report.runs(read_runs(Settings().journal)))
+
+
+@app.command()
+def history(activation: str, record: str) -> None:
+    """Show everything that was written to one record, and the values that it replaced."""
+    settings = Settings()
+    steps.activations(settings, [activation])
+    out.print(
+        report.history(
+            write
+            for summary in read_runs(settings.journal)
+            for write in read_writes(settings.journal, summary.run_id)
+            if (write.activation, write.record.record_id) == (activation, record)
+        )
+    )
 
 
 @app.command()
@@ -198,6 +227,15 @@ def run() -> None:
 def _refuse(message: str, code: int = 1) -> int:
     err.print(f"backhaul: {message}", style="red", markup=False, soft_wrap=True)
     return code
+
+
+def _show_plan(settings: Settings, sealed: Plan, *, json: bool) -> None:
+    if json:
+        _print_json(report.plan_json(sealed))
+    else:
+        out.print(report.plan(sealed))
+        out.print(f"Files: {settings.plans / sealed.plan_id}", soft_wrap=True)
+    raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
 
 
 def _bar() -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from activators.apply import Run
-from activators.plan import ActivationPlan, Plan
+from activators.journal import RunSummary, Write
+from activators.plan import ActivationPlan, Plan, shown
 from activators.provision import Provisioned
 from loaders import Landing
 
@@ -25,6 +26,7 @@ REASONS = {
     "null_keeps": "nothing to say, and the column does not clear",
     "already_filled": "filled already, and the column only fills",
     "theirs_wins": "edited in the CRM since we last wrote it, and theirs wins",
+    "record_gone": "the record is not in the CRM any more",
     "edited_in_crm": "edited in the CRM since we last wrote it",
 }
 
@@ -128,6 +130,28 @@ def run_json(done: Run) -> dict[str, Any]:
         "plan_id": done.plan_id,
         "activations": [dataclasses.asdict(item) for item in done.activations],
     }
+
+
+def runs(summaries: Iterable[RunSummary]) -> RenderableType:
+    """Every run in a line."""
+    table = _table("Run", "Began", "Status", "Confirmed:right", "Rejected:right", "Unknown:right", "Plan")
+    for item in summaries:
+        began = f"{item.started_at:%Y-%m-%d %H:%M} UTC"
+        counts = (f"{count:,}" for count in (item.confirmed, item.rejected, item.unknown))
+        table.add_row(item.run_id, began, item.status, *counts, item.plan_id)
+    return table if table.row_count else Text("No runs yet.")
+
+
+def history(writes: Iterable[Write]) -> RenderableType:
+    """What was written to one record, a line for each value."""
+    table = _table("Run", "Written", "Property", "Before", "After", "Answer")
+    for write in writes:
+        result = write.result
+        written = f"{result.written_at:%Y-%m-%d %H:%M:%S} UTC" if result and result.written_at else ""
+        answer = f"{result.status} {result.code or ''}".strip() if result else "unknown"
+        for change in write.record.changes:
+            table.add_row(write.run_id, written, change.property, shown(change.before), shown(change.after), answer)
+    return table if table.row_count else Text("Nothing was written to it.")
 
 
 def _details(item: ActivationPlan) -> list[RenderableType]:

@@ -20,6 +20,7 @@ from activators.journal import Journal, read_history
 from activators.plan import Plan, latest_plan, read_plan, refuse_unbuilt, seal_plan
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
+from activators.undo import plan_undo
 from backhaul.settings import Settings
 from loaders import Landing, Wanted
 from loaders import load as load_all
@@ -73,6 +74,16 @@ def plan(settings: Settings, declared: Sequence[Activation]) -> Plan:
     """Seal a plan of the declared activations."""
     refuse_unbuilt(declared, settings.target, settings.journal, _run_results(settings.target))
     return seal_plan(declared, settings.warehouse, settings.plans, dt.datetime.now(dt.UTC))
+
+
+def undo(settings: Settings, run_id: str, declared: Sequence[Activation]) -> Plan:
+    """Seal a plan that takes a run back."""
+
+    async def read() -> Plan:
+        async with connect(_destinations(declared), settings.credentials()) as destinations:
+            return await plan_undo(run_id, declared, destinations, settings.journal, settings.plans)
+
+    return asyncio.run(read())
 
 
 def open_plan(settings: Settings, name: str | None) -> Plan:

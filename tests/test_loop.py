@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from activators.errors import PlanError, Unreachable
+from activators.journal import read_runs, read_writes
 from activators.plan import Plan, read_changes
+from activators.values import same_value
 from backhaul import steps
 from tests.conftest import CRM_SIDE, Loop, looping
 
@@ -200,6 +202,34 @@ def test_after_a_merge_in_the_crm_only_the_survivor_is_written_to(loop: Loop) ->
     loop.build(*CRM_SIDE)
     alive = {str(row[0]) for row in loop.rows("select contact_id from activations.sync_hubspot__contacts")}
     assert not {first, second} & alive
+
+
+def test_undo_restores_what_a_run_replaced_except_what_a_person_edited_since(loop: Loop) -> None:
+    run = next(item for item in read_runs(loop.settings.journal) if item.status == "complete")
+    writes = list(read_writes(loop.settings.journal, run.run_id))
+    edited = next(item.record.record_id for item in writes if item.activation == "hubspot_contacts")
+    edited_property = next(item.record.changes[0].property for item in writes if item.record.record_id == edited)
+    loop.tell("/edit", vendor="hubspot", object="contacts", id=edited, properties={edited_property: "1"})
+
+    plan = steps.undo(loop.settings, run.run_id, steps.activations(loop.settings))
+    reasons = {reason.reason: reason for item in plan.activations for reason in item.reasons}
+    assert (reasons["edited_in_crm"].values, reasons["edited_in_crm"].sample.record_id) == (1, edited)
+    assert loop.apply(plan).complete
+
+    now = {name: stored(loop, name) for name in OBJECTS}
+    # The two records that were merged above are named, and not passed over.
+    gone = [item for item in writes if item.record.record_id not in now[item.activation]]
+    assert reasons["record_gone"].values == sum(len(item.record.changes) for item in gone) > 0
+    for write in (item for item in writes if item not in gone):
+        for change in write.record.changes:
+            value = now[write.activation][write.record.record_id].get(change.property)
+            said = None if value is None else str(value)
+            if (write.record.record_id, change.property) == (edited, edited_property):
+                assert said == "1"
+            else:
+                assert same_value(change.family, said, change.before), (write.record.record_id, change)
+    # Taken back already: a second undo of the same run has nothing to do.
+    assert steps.undo(loop.settings, run.run_id, steps.activations(loop.settings)).changes == 0
 
 
 def test_no_secret_is_written_down(loop: Loop) -> None:

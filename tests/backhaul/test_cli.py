@@ -267,6 +267,28 @@ def test_a_second_plan_without_a_new_build_is_refused(copy: dict[str, str]) -> N
     assert "run `backhaul load` and `dbt build`" in refused(backhaul(copy, "plan"))
 
 
+def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(copy: dict[str, str]) -> None:
+    assert backhaul(copy, "runs").stdout == "No runs yet.\n"
+    assert backhaul(copy, "plan", "-s", "hubspot_companies").returncode == 2
+    assert backhaul(copy, "apply", "--yes").returncode == 0
+    (line,) = backhaul(copy, "runs").stdout.splitlines()[1:]
+    run = line.split()[0]
+    assert "complete" in line
+    journal = Path(copy["BACKHAUL_STATE"]) / "journal" / f"{run}.jsonl"
+    record = json.loads(journal.read_text().splitlines()[1])["records"][0]
+    shown = backhaul(copy, "history", "hubspot_companies", record["id"]).stdout
+    assert all(change["property"] in shown for change in record["changes"])
+    assert backhaul(copy, "history", "hubspot_companies", "0").stdout == "Nothing was written to it.\n"
+
+    undone = backhaul(copy, "undo", run, "--json")
+    assert undone.returncode == 2
+    planned = json.loads(undone.stdout)["activations"][0]
+    assert (planned["name"], planned["held"]) == ("hubspot_companies", 0)
+    assert backhaul(copy, "apply", "--yes").returncode == 0
+    assert backhaul(copy, "undo", run).returncode == 0
+    assert "no such run; `backhaul runs` lists them" in refused(backhaul(copy, "undo", "20200101T000000Z-abcdef"))
+
+
 def test_a_killed_apply_is_finished_by_the_same_command(ready: Loop, copy: dict[str, str]) -> None:
     """SIGKILL after HubSpot has written a batch and before its answer arrived."""
     # What an earlier test applied is not in this copy's ledger: edit a value, so that there is something to send.
