@@ -12,8 +12,10 @@
 {% macro as_value(text, family) -%}
     {%- if family == 'number' -%} try_cast({{ text }} as decimal(38, 9))
     {%- elif family == 'boolean' -%} try_cast({{ text }} as boolean)
-    {%- elif family == 'date' -%} cast(coalesce({{ utc_timestamp(text) }}, {{ timestamp_of_millis(text) }}) as date)
-    {%- elif family == 'datetime' -%} coalesce({{ utc_timestamp(text) }}, {{ timestamp_of_millis(text) }})
+    {%- elif family in ['date', 'datetime'] -%}
+    {#- Sessions run in UTC (profiles.yml), so a timestamp with a zone casts to the same moment without one. #}
+    {%- set moment = "coalesce(" ~ utc_timestamp(text) ~ ", cast(" ~ timestamp_from_millis("try_cast(" ~ text ~ " as bigint)") ~ " as timestamp))" -%}
+    {{ moment if family == 'datetime' else "cast(" ~ moment ~ " as date)" }}
     {%- else -%} {{ text }}
     {%- endif -%}
 {%- endmacro %}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -56,7 +57,7 @@ class Loop:
         with open_warehouse(self.settings.warehouse) as connection:
             return connection.execute(query).fetchall()
 
-    def ask(self, path: str) -> object:
+    def ask(self, path: str) -> Any:
         """GET from the control API."""
         return self.control.get(path).raise_for_status().json()
 

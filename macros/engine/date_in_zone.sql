@@ -5,7 +5,3 @@
 {%- macro duckdb__date_in_zone(timestamp, time_zone) -%}
     cast({{ timestamp }} at time zone '{{ time_zone }}' as date)
 {%- endmacro -%}
-
-{%- macro spark__date_in_zone(timestamp, time_zone) -%}
-    cast(convert_timezone('{{ time_zone }}', {{ timestamp }}) as date)
-{%- endmacro -%}

@@ -5,7 +5,3 @@
 {%- macro duckdb__json_text(json, key) -%}
     json_extract_string({{ json }}, '$.{{ key }}')
 {%- endmacro -%}
-
-{%- macro spark__json_text(json, key) -%}
-    get_json_object({{ json }}, '$.{{ key }}')
-{%- endmacro -%}

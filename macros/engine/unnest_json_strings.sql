@@ -5,7 +5,3 @@
 {%- macro duckdb__unnest_json_strings(json) -%}
     unnest(from_json({{ json }}, '["varchar"]'))
 {%- endmacro -%}
-
-{%- macro spark__unnest_json_strings(json) -%}
-    explode(from_json({{ json }}, 'array<string>'))
-{%- endmacro -%}

@@ -47,7 +47,7 @@ def true_usage(truth: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_metric_of_every_visitor_is_true(built: Loop) -> None:
-    truth: dict[str, Any] = built.ask("/truth/metrics")  # type: ignore[assignment]
+    truth: dict[str, Any] = built.ask("/truth/metrics")
     said = said_of(built, "fct_visitor_metrics", "visitor_id", "latest_nps_rating", "latest_poll_response")
     expected = {
         visitor: true_usage(of) | {name: of[name] for name in ("latest_nps_rating", "latest_poll_response")}
@@ -57,7 +57,7 @@ def test_every_metric_of_every_visitor_is_true(built: Loop) -> None:
 
 
 def test_every_metric_of_every_account_is_true(built: Loop) -> None:
-    truth: dict[str, Any] = built.ask("/truth/metrics")  # type: ignore[assignment]
+    truth: dict[str, Any] = built.ask("/truth/metrics")
     said = said_of(
         built, "fct_account_metrics", "account_id", "visitor_count", "nps_score", "poll_average", "poll_reject_count"
     )
@@ -79,14 +79,14 @@ def test_windows_end_on_the_last_whole_day(built: Loop) -> None:
 
 
 def test_every_match_is_true_and_none_is_missing(built: Loop) -> None:
-    truth: dict[str, Any] = built.ask("/truth/matches")  # type: ignore[assignment]
+    truth: dict[str, Any] = built.ask("/truth/matches")
     columns = ("crm", "object", "product_object", "product_id", "record_id")
     said = set(built.rows(f"select {', '.join(columns)} from identity.matches"))
     assert said == {tuple(pair[column] for column in columns) for pair in truth["matches"]}
 
 
 def test_every_conflict_is_listed_and_nothing_else(built: Loop) -> None:
-    truth: dict[str, Any] = built.ask("/truth/matches")  # type: ignore[assignment]
+    truth: dict[str, Any] = built.ask("/truth/matches")
     said = built.rows("select crm, object, product_object, product_id, record_id from identity.match_conflicts")
     expected = {
         (group["crm"], group["object"], group["product_object"], side, name)
