@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help install demo test lint clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 help: ## Show what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The lock names every package with its hashes, so nothing needs resolving. The mark is made last: an install that was
 # interrupted is started again.
@@ -17,6 +17,8 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+install: $(VENV)/installed ## Make the virtual environment .venv.
 
 demo: $(VENV)/installed ## Run the whole loop against local vendors, in about a minute.
 	$(BIN)/backhaul demo

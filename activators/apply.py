@@ -84,14 +84,19 @@ def refuse_stale(plan: Plan, history: History | None, target: Path) -> None:
             raise PlanError(f"plan {plan.plan_id} is older than {file.stem}, built since; run `backhaul plan`")
 
 
-async def apply_plan(
+async def apply_plan(  # noqa: PLR0913  what to send, where, and what is known of it
     plan: Plan,
     destinations: Mapping[str, Destination],
     journal: Journal,
     history: History | None,
     progress: Progress,
+    *,
+    verify: bool = False,
 ) -> Run:
     """Send every change that the journal does not already account for.
+
+    With `verify`, each record is read right before it is written, and one that a person has edited since the plan's
+    landing is rejected: one more call a batch.
 
     Raises the first VendorError or PlanError after the batches on their way have been answered; the same command
     then continues where this run stopped.
@@ -99,7 +104,8 @@ async def apply_plan(
     done: list[Applied] = []
     for activation in plan.activations:
         if activation.changes:
-            sender = _Sender(activation, destinations[activation.destination], journal, history, progress)
+            destination = destinations[activation.destination]
+            sender = _Sender(activation, destination, journal, history, progress, verify)
             done.append(await sender.send_all(plan.folder / activation.file))
         else:
             done.append(Applied(activation.name))
@@ -115,6 +121,7 @@ class _Sender:
     journal: Journal
     history: History | None
     progress: Progress
+    verify: bool
     applied: Applied = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,7 +152,7 @@ class _Sender:
     async def _settle(self, records: Sequence[RecordChanges]) -> None:
         """Bring one batch to an outcome: read back what a crash left open, then send what is not there yet."""
         to_send = records
-        opened = [record for record in records if self._was_intended(record)]
+        opened = [record for record in records if self.verify or self._was_intended(record)]
         if opened:
             settled = await self._read_back(opened)
             if settled:

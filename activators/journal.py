@@ -85,20 +85,25 @@ class Journal:
         cls, folder: Path, run_id: str, plan_id: str, started_at: dt.datetime, activations: Sequence[str]
     ) -> Self:
         """Start the journal of a new run, which may write what the named activations say."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{run_id}.jsonl"
         # Journals hold customers' values: only their owner may read them.
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         journal = cls(path, run_id, file)
-        journal._write(
-            {
-                "type": "run",
-                "run_id": run_id,
-                "plan_id": plan_id,
-                "started_at": started_at,
-                "activations": list(activations),
-            }
-        )
+        start = {
+            "type": "run",
+            "run_id": run_id,
+            "plan_id": plan_id,
+            "started_at": started_at,
+            "activations": list(activations),
+        }
+        try:
+            journal._write(start)
+        except PlanError:
+            # A run that could not even say that it begins has not begun.
+            journal.close()
+            path.unlink()
+            raise
         _flush_folder(folder)
         return journal
 
@@ -178,8 +183,8 @@ class Journal:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise PlanError(
-                f"{self.path}: the journal cannot be written ({error.strerror}); nothing is sent without it. "
-                "Make room, then run the same command again"
+                f"{self.path}: the journal cannot be written ({error.strerror}); nothing more is sent without it. "
+                "Make room, then run the same command again: it asks the CRM what became of the last batch"
             ) from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +17,7 @@ import duckdb
 from activators.declarations import Activation, Guards
 from activators.destinations import RECORDS_PER_CALL, Destination
 from activators.errors import PlanError
-from activators.journal import Change, Stored, Write, read_writes
+from activators.journal import Change, Stored, Write, read_runs, read_writes
 from activators.plan import Plan, seal_tables
 from activators.values import same_value
 
@@ -42,6 +43,13 @@ async def plan_undo(
     ]
     if not writes:
         raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
+    later = {
+        (write.activation, write.record.record_id, change.property)
+        for run in read_runs(journal)
+        if run.run_id > run_id
+        for write in read_writes(journal, run.run_id)
+        for change in write.record.changes
+    }
     undone: list[Activation] = []
     with duckdb.connect() as connection:
         connection.execute("create schema plans")
@@ -54,22 +62,26 @@ async def plan_undo(
                 raise PlanError(f"run {run_id} wrote for {name}, which is declared no more; declare it again")
             activation = declared[name]
             written = list(group)
-            rows = await _rows(activation, written, destinations[activation.destination])
+            rows = await _rows(activation, written, destinations[activation.destination], later)
             undone.append(_tabled(connection, activation, len(written), rows))
         return seal_tables(connection, undone, plans, dt.datetime.now(dt.UTC))
 
 
-def restore(change: Change, stored: Stored | None) -> tuple[str, str] | None:
+def restore(change: Change, stored: Stored | None, *, is_newest: bool = True) -> tuple[str, str] | None:
     """The decision on one written value, and why, given what the CRM holds now; None when it is as before already."""
     if stored is None:
         return "invalid", "record_gone"
+    if not is_newest:
+        return "hold", "written_since"
     now = stored.values.get(change.property)
     if same_value(change.family, now, change.before):
         return None
     return ("send", "differs") if same_value(change.family, now, change.after) else ("hold", "edited_in_crm")
 
 
-async def _rows(activation: Activation, writes: Sequence[Write], destination: Destination) -> list[Row]:
+async def _rows(
+    activation: Activation, writes: Sequence[Write], destination: Destination, later: AbstractSet[tuple[str, str, str]]
+) -> list[Row]:
     """Compare what a run wrote with what the CRM holds now, in the destination's own batches."""
     rows: list[Row] = []
     size = RECORDS_PER_CALL[activation.destination]
@@ -80,7 +92,8 @@ async def _rows(activation: Activation, writes: Sequence[Write], destination: De
         for record in batch:
             stored = found.get(record.record_id)
             for change in record.changes:
-                decided = restore(change, stored)
+                key = activation.name, record.record_id, change.property
+                decided = restore(change, stored, is_newest=key not in later)
                 if decided:
                     current = stored.values.get(change.property) if stored else None
                     rows.append((record.record_id, change.property, change.family, current, change.before, *decided))
@@ -107,6 +120,6 @@ def _tabled(
         activation,
         sync_relation=f'undo."{name}_records"',
         plan_relation=f'undo."{name}"',
-        # Whoever takes a run back has looked at it.
-        guards=Guards(max_change_share=1.0, max_clear_share=1.0, max_quota_share=activation.guards.max_quota_share),
+        # Whoever takes a run back has looked at it; it takes no more calls than the run did.
+        guards=Guards(max_change_share=1.0, max_clear_share=1.0, max_quota_share=1.0),
     )

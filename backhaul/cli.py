@@ -1,7 +1,7 @@
 """The command line. Results go to standard output, progress and errors to standard error.
 
-Exit codes: 0 done, or nothing to do · 1 failed, and the message says what to do · 2 (`plan`) there are changes ·
-3 (`apply`) finished, but some records were rejected or are unknown.
+Exit codes: 0 done, or nothing to do · 1 failed, and the message says what to do · 2 (`plan`, `undo`) there are changes
+· 3 (`apply`) finished, but some records were rejected or are unknown · 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ app.add_typer(sandbox, name="sandbox")
 
 # Into a file or a pipe, lines are as wide as the widest table needs.
 _WIDTH = None if sys.stdout.isatty() else 120
+# Ids and answers are for copying: nothing of them is cut.
+_WHOLE = None if sys.stdout.isatty() else 1_000
 out = Console(width=_WIDTH, highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -46,6 +48,8 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 EXIT_CHANGES = 2
 EXIT_PARTIAL = 3
+# As a shell says it of a program that Ctrl-C has ended.
+_INTERRUPTED = 130
 
 
 class Vendor(StrEnum):
@@ -111,6 +115,9 @@ def apply(
     confirm_guards: Annotated[
         bool, typer.Option("--confirm-guards", help="Apply although a guard is tripped; `plan` shows which.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read each record right before writing it; skip what was edited since.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Send a sealed plan, or go on where an interrupted run stopped."""
@@ -131,7 +138,9 @@ def apply(
             raise typer.Exit(0)
     with _bar() as bar:
         tasks = {item.name: bar.add_task(item.name, total=item.records_changed) for item in sealed.activations}
-        done = steps.apply(settings, sealed, lambda name, count, _all: bar.update(tasks[name], completed=count))
+        done = steps.apply(
+            settings, sealed, lambda name, count, _all: bar.update(tasks[name], completed=count), verify=verify
+        )
     if json:
         _print_json(report.run_json(done))
     else:
@@ -147,13 +156,14 @@ def undo(
     """Seal a plan that restores what a run replaced, where nobody has edited it since. `apply` then sends it."""
     settings = Settings()
     sealed = steps.undo(settings, run_id, steps.activations(settings))
+    err.print("The next plan sends these values again, unless the models or the declarations change first.")
     _show_plan(settings, sealed, json=json)
 
 
 @app.command()
 def runs() -> None:
     """List the runs of `apply`, the newest first."""
-    out.print(report.runs(read_runs(Settings().journal)))
+    out.print(report.runs(read_runs(Settings().journal)), width=_WHOLE)
 
 
 @app.command()
@@ -167,7 +177,8 @@ def history(activation: str, record: str) -> None:
             for summary in read_runs(settings.journal)
             for write in read_writes(settings.journal, summary.run_id)
             if (write.activation, write.record.record_id) == (activation, record)
-        )
+        ),
+        width=_WHOLE,
     )
 
 
@@ -204,12 +215,14 @@ def run() -> None:
     """Run the command line: every expected failure is one line on standard error and exit code 1."""
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPTED:
+            _refuse("stopped; the same command goes on where it stopped")
     except _UsageError as error:
         # Code 2 is taken: it says that a plan has changes.
         error.show()
         code = 1
-    except typer.Abort:
-        code = _refuse("stopped; the same command goes on where it stopped", 130)
+    except (typer.Abort, KeyboardInterrupt):
+        code = _refuse("stopped; the same command goes on where it stopped", _INTERRUPTED)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

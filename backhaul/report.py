@@ -26,6 +26,7 @@ REASONS = {
     "null_keeps": "nothing to say, and the column does not clear",
     "already_filled": "filled already, and the column only fills",
     "theirs_wins": "edited in the CRM since we last wrote it, and theirs wins",
+    "written_since": "a later run wrote it; take that one back first",
     "record_gone": "the record is not in the CRM any more",
     "edited_in_crm": "edited in the CRM since we last wrote it",
 }
@@ -83,13 +84,9 @@ def plan(sealed: Plan) -> RenderableType:
         )
         parts += _details(item)
     parts += [Text(f"guard: {line}", style="yellow") for line in sealed.warnings]
-    parts.append(
-        Text(
-            f"Plan {sealed.plan_id}: {sealed.changes:,} changes."
-            if sealed.changes
-            else f"Plan {sealed.plan_id}: nothing to send."
-        )
-    )
+    said = f"{sealed.changes:,} changes" if sealed.changes else "nothing to send"
+    invalid = sum(item.invalid for item in sealed.activations)
+    parts.append(Text(f"Plan {sealed.plan_id}: {said}{f'; {invalid:,} values cannot be written' if invalid else ''}."))
     return Group(*parts)
 
 

@@ -94,7 +94,7 @@ def open_plan(settings: Settings, name: str | None) -> Plan:
     return read_plan(folder)
 
 
-def apply(settings: Settings, sealed: Plan, progress: Progress) -> Run:
+def apply(settings: Settings, sealed: Plan, progress: Progress, *, verify: bool = False) -> Run:
     """Send a sealed plan, or go on where an interrupted run of it stopped. The guards are the caller's to check."""
     settings.state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.state / "apply.lock")
@@ -118,7 +118,7 @@ def apply(settings: Settings, sealed: Plan, progress: Progress) -> Run:
         async def send() -> Run:
             needed = dict.fromkeys(item.destination for item in sealed.activations if item.changes)
             async with connect(list(needed), settings.credentials()) as destinations:
-                return await apply_plan(sealed, destinations, journal, history, progress)
+                return await apply_plan(sealed, destinations, journal, history, progress, verify=verify)
 
         try:
             return asyncio.run(send())

@@ -84,7 +84,7 @@ class Transform:
             "--log-path": (self.settings.state / "logs").resolve(),
         }
         result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(
-            [*arguments, "--quiet", *(str(part) for option in options.items() for part in option)]
+            [*arguments, "--log-level", "none", *(str(part) for option in options.items() for part in option)]
         )
         # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here

@@ -46,7 +46,7 @@ def crm(crm_of_module: Crm) -> Crm:
     return crm_of_module
 
 
-def send(crm: Crm, plan: Plan, folder: Path, **credentials: str) -> Run:
+def send(crm: Crm, plan: Plan, folder: Path, *, verify: bool = False, **credentials: str) -> Run:
     """Apply as the command does: a new journal, or the one that an earlier attempt left."""
     history = read_history(folder, plan.plan_id)
     journal = (
@@ -57,7 +57,7 @@ def send(crm: Crm, plan: Plan, folder: Path, **credentials: str) -> Run:
 
     async def run() -> Run:
         async with connect([crm.activation.destination], crm.credentials(**credentials)) as destinations:
-            return await apply_plan(plan, destinations, journal, history, lambda *_: None)
+            return await apply_plan(plan, destinations, journal, history, lambda *_: None, verify=verify)
 
     try:
         return asyncio.run(run())
@@ -123,7 +123,8 @@ def test_the_journal_says_what_stood_there_before(crm: Crm, seal: Seal, tmp_path
     send(crm, plan, tmp_path / "journal")
     run, intent, outcome, end = journaled(tmp_path / "journal")
     assert (run["type"], run["plan_id"], end["type"], end["status"]) == ("run", plan.plan_id, "end", "complete")
-    assert intent["records"] == [{"id": record, "changes": [{"property": crm.days, "before": "4", "after": "5"}]}]
+    change = {"property": crm.days, "family": "number", "before": "4", "after": "5"}
+    assert intent["records"] == [{"id": record, "changes": [change]}]
     (result,) = outcome["results"]
     assert (result["id"], result["status"]) == (record, "confirmed")
     # By the CRM's clock, which is the sandbox's day and not ours.
@@ -223,6 +224,19 @@ def test_what_a_person_edited_while_a_run_lay_dead_is_left_alone(crm: Crm, seal:
     assert not [
         request for request in writes(crm) if crm.activation.destination == "hubspot" or request["method"] == "PATCH"
     ]
+
+
+def test_verify_leaves_alone_what_was_edited_after_the_landing(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    edited, untouched = crm.ids[380], crm.ids[381]
+    for record in (edited, untouched):
+        crm.edit(record, **{crm.days: 4})
+    plan = seal(crm.activation, [(record, crm.days, "4", "5") for record in (edited, untouched)])
+    crm.edit(edited, **{crm.days: 55})
+    (item,) = send(crm, plan, tmp_path / "journal", verify=True).activations
+    assert (item.confirmed, item.rejected) == (1, 1)
+    assert EDITED in item.examples
+    stored = crm.everything()
+    assert (number(stored[edited][crm.days]), number(stored[untouched][crm.days])) == (55, 5)
 
 
 def test_confirmed_records_are_not_sent_again(

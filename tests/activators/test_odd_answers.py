@@ -346,7 +346,7 @@ def test_a_destination_that_loses_a_record_is_found_out(seal: Seal, tmp_path: Pa
 def test_without_room_for_the_journal_nothing_is_sent() -> None:
     with Path("/dev/full").open("wb") as full:
         journal = Journal(Path("/dev/full"), "run-1", full)
-        with pytest.raises(PlanError, match=r"the journal cannot be written .*nothing is sent without it"):
+        with pytest.raises(PlanError, match=r"the journal cannot be written .*nothing more is sent without it"):
             journal.intent("hubspot_contacts", "hubspot", "contacts", records("1"))
         journal.close()
         full.raw.close()

@@ -154,7 +154,7 @@ def test_models_that_are_not_built_are_named(tmp_path: Path) -> None:
     duckdb.connect(str(warehouse)).close()
     with pytest.raises(PlanError, match="is not in the warehouse; run `dbt build`"):
         seal_plan([HUBSPOT], warehouse, tmp_path / "plans", NOW)
-    assert list((tmp_path / "plans").iterdir()) == []
+    assert not (tmp_path / "plans").exists()
 
 
 def test_a_missing_warehouse_is_not_made(tmp_path: Path) -> None:

@@ -25,5 +25,10 @@ def test_only_what_we_wrote_is_restored(
     assert restore(change, Stored({"usage_days": now}, NOW)) == expected
 
 
+def test_what_a_later_run_wrote_is_not_called_a_persons() -> None:
+    change = Change("usage_days", "number", "4", "5")
+    assert restore(change, Stored({"usage_days": "9"}, NOW), is_newest=False) == ("hold", "written_since")
+
+
 def test_a_record_that_is_gone_is_named() -> None:
     assert restore(Change("usage_days", "number", "4", "5"), None) == ("invalid", "record_gone")

@@ -316,6 +316,38 @@ def test_a_killed_apply_is_finished_by_the_same_command(ready: Loop, copy: dict[
     assert len([call for call in requests(ready) if call["path"].endswith("/batch/update")]) == 1
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(ready: Loop, copy: dict[str, str]) -> None:
+    assert backhaul(copy, "plan", "-s", "hubspot_companies").returncode == 2
+    ready.tell("/faults", vendor="hubspot", path="/batch/update", delay=60, drop=True)
+    apply = [sys.executable, "-m", "backhaul", "apply", "--yes"]
+    with subprocess.Popen(
+        apply, env=copy, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        journal = Path(copy["BACKHAUL_STATE"]) / "journal"
+        deadline = time.monotonic() + 60
+        while not any('"intent"' in path.read_text() for path in journal.glob("*.jsonl")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1] == "backhaul: stopped; the same command goes on where it stopped"
+    ready.control.delete("/faults").raise_for_status()
+    assert backhaul(copy, "apply", "--yes").returncode == 0
+
+
+def test_json_is_all_that_stdout_holds_when_dbt_cannot_parse(copy: dict[str, str], tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / name, project / name)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / name, project / name)
+    broken = project / "models" / "activations" / "hubspot" / "sync_hubspot__contacts.yml"
+    broken.write_text(broken.read_text() + "\n  bad: [")
+    line = refused(backhaul(copy, "plan", "--json", folder=project))
+    assert "sync_hubspot__contacts.yml" in line
+
+
 def test_no_command_prints_a_secret(ready: Loop, copy: dict[str, str]) -> None:
     secrets = [value for name, value in ready.sandbox.settings.items() if not name.endswith("URL")]
     for arguments in (["load"], ["provision"], ["plan"], ["apply", "--yes"], ["--help"]):
