@@ -314,7 +314,10 @@ class Watching:
 def apply_to(destination: Destination, seal: Seal, folder: Path) -> Any:
     plan = seal(activation("hubspot"), [("1", "usage_days", None, "5"), ("2", "usage_days", None, "5")])
     journal = Journal.begin(folder, "run-1", plan.plan_id, NOW, ["hubspot_contacts"])
-    return asyncio.run(apply_plan(plan, {"hubspot": destination}, journal, None, lambda *_: None))
+    try:
+        return asyncio.run(apply_plan(plan, {"hubspot": destination}, journal, None, lambda *_: None))
+    finally:
+        journal.close()
 
 
 def test_the_intent_is_on_disk_before_anything_is_sent(seal: Seal, tmp_path: Path) -> None:
