@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -258,9 +259,9 @@ class _Control:
 
     async def plant_fault(self, request: Request) -> object:
         """Add a fault."""
-        body = await _json(request)
+        body: dict[str, Any] = dict(await _json(request))
         try:
-            fault = Fault(**body)  # type: ignore[arg-type]
+            fault = Fault(**body)
             re.compile(fault.path)
         except (TypeError, re.error) as error:
             raise BadRequestError(f"not a fault: {error}") from error

@@ -251,7 +251,8 @@ def _sort(rows: list[Row], argument: object) -> list[Row]:
     for name in reversed(argument):
         falling = isinstance(name, str) and name.startswith("-")
         read = field_reader(name[1:] if falling else name)
-        result.sort(key=lambda row, read=read: _rank(read(row)), reverse=falling)  # type: ignore[misc]
+        ranks = [_rank(read(row)) for row in result]
+        result = [result[at] for at in sorted(range(len(result)), key=ranks.__getitem__, reverse=falling)]
     return result
 
 
