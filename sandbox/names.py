@@ -23,7 +23,7 @@ _COMPANY = """
 """
 
 # (as the person writes it, as an address spells it)
-GIVEN = (
+_COMMON_GIVEN = (
     *((name, name.lower()) for name in _GIVEN.split()),
     ("Zoë", "zoe"),
     ("José", "jose"),
@@ -39,7 +39,7 @@ GIVEN = (
     ("يوسف", "yusuf"),
     ("민준", "minjun"),
 )
-FAMILY = (
+_COMMON_FAMILY = (
     *((name, name.lower()) for name in _FAMILY.split()),
     ("O'Neill", "oneill"),
     ("Müller", "mueller"),
@@ -53,6 +53,33 @@ FAMILY = (
     ("حداد", "haddad"),
     ("김", "kim"),
 )
+# Given and family names of languages that fields, files and screens get wrong: two family names,
+# letters beyond Latin-1, from right to left, an accent that is a character of its own.
+LANGUAGES = (
+    (
+        (("María José", "mariajose"), ("Íñigo", "inigo"), ("Begoña", "begona")),
+        (("García Márquez", "garciamarquez"), ("Muñoz Ibáñez", "munozibanez"), ("Núñez de Balboa", "nunezdebalboa")),
+    ),
+    (
+        (("さくら", "sakura"), ("一郎", "ichiro"), ("ヴィクトリア", "bikutoria")),
+        (("高橋", "takahashi"), ("齋藤", "saito"), ("﨑山", "sakiyama")),
+    ),
+    (
+        (("נועה", "noa"), ("יוסי", "yossi"), ("שרה־לאה", "saraleah")),  # noqa: RUF001 - Hebrew, not lookalikes
+        (("כהן", "cohen"), ("לוי", "levy"), ("בן־דוד", "bendavid")),
+    ),
+    (
+        (("محمد", "mohammed"), ("فاطمة الزهراء", "fatimazahra"), ("عبد الرحمن", "abdulrahman")),
+        (("الحسن", "alhasan"), ("بن علي", "benali"), ("الخوري", "alkhoury")),
+    ),
+    (
+        (("Rémi", "remi"), ("Trâm", "tram")),
+        (("Lévy", "levyfr"), ("Nguyễn", "nguyen")),
+    ),
+)
+GIVEN = (*_COMMON_GIVEN, *(name for given, _ in LANGUAGES for name in given))
+FAMILY = (*_COMMON_FAMILY, *(name for _, family in LANGUAGES for name in family))
+COMMON_GIVEN, COMMON_FAMILY = len(_COMMON_GIVEN), len(_COMMON_FAMILY)
 COMPANY = tuple(_COMPANY.split())
 TRADE = ("Robotics", "Foods", "Health", "Logistics", "Energy", "Media", "Bank", "Labs", "Retail")
 ROLES = ("admin", "analyst", "engineer", "manager", "viewer")
@@ -70,3 +97,18 @@ TITLES = (
 INDUSTRIES = ("Banking", "Energy", "Healthcare", "Manufacturing", "Media", "Retail", "Technology")
 # Anybody can have an address here, so such a domain never says which company somebody is of.
 FREE_MAIL = ("gmail.com", "outlook.com", "yahoo.co.jp")
+# (street, city, state, postal code, country), as people type them; the street lacks its number.
+PLACES = (
+    ("Main Street", "Springfield", "IL", "62701", "United States"),
+    ("Market St.", "San Francisco", "CA", "94105", "USA"),
+    ("5th Ave", "New York", "New York", "10001", "US"),
+    ("Rua Augusta", "São Paulo", "SP", "01305-000", "Brasil"),
+    ("Calle de Alcalá", "Madrid", None, "28014", "España"),
+    ("Av. Insurgentes Sur", "Ciudad de México", "CDMX", "03100", "Mexico"),
+    ("Königstraße", "Stuttgart", None, "70173", "Germany"),
+    ("King's Road", "London", None, "SW3 5XP", "United Kingdom"),
+    ("ul. Świętokrzyska", "Warszawa", None, "00-116", "Poland"),
+    ("銀座", "東京都中央区", None, "104-0061", "日本"),
+    ("דרך בגין", "תל אביב", None, "6701101", "Israel"),
+    ("شارع الشيخ زايد", "دبي", None, None, "UAE"),
+)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import overload
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sandbox.names import COMPANY, FAMILY, FREE_MAIL, GIVEN, ROLES, TRADE
+from sandbox.names import (
+    COMMON_FAMILY,
+    COMMON_GIVEN,
+    COMPANY,
+    FAMILY,
+    FREE_MAIL,
+    GIVEN,
+    LANGUAGES,
+    ROLES,
+    TRADE,
+)
 from sandbox.usage import Habits, Ints, midnight
 
 HISTORY_DAYS = 400
 DAY_MS = 86_400_000
 NEVER = 10_000_000  # an ordinal after every date
 ANONYMOUS = "_PENDO_T_"
+RARE_NAMES = 0.06  # share of people
+CHUNK = 8192  # visitors made at once by whoever walks through all of them
+FREELANCE = "freelance.example"
 
 KINDS: Mapping[str, float] = {
     "email": 0.0,  # known by an email address in lower case; the rest of the deck
@@ -33,6 +49,7 @@ LIVES: Mapping[str, float] = {
     "gone": 0.02,  # came and left before the history begins
     "unused": 0.03,  # imported, never seen
 }
+_KINDS = {name: code for code, name in enumerate(KINDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +90,199 @@ class Visitor:
         return f"{self.given} {self.family}"
 
 
+class People(Sequence[Visitor]):
+    """Everybody who visits, kept as columns; a visitor is made when somebody asks for one.
+
+    The columns are arrays by visitor number: `given`, `family` and `role` index names.GIVEN,
+    names.FAMILY and names.ROLES; `main` and `other` are accounts, -1 for none; `joined` is the ordinal
+    of the first day with activity, NEVER for none; `first` and `last` are the ms of the first and the
+    last activity before the history, -1 for none; `holder` is the visitor whose address it is, mostly
+    oneself.
+    """
+
+    def __init__(  # noqa: PLR0913 - a column each
+        self,
+        accounts: Sequence[Account],
+        *,
+        kinds: NDArray[np.int8],
+        anonymous: NDArray[np.bool_],
+        given: NDArray[np.int16],
+        family: NDArray[np.int16],
+        role: NDArray[np.int8],
+        main: Ints,
+        other: Ints,
+        joined: Ints,
+        first: Ints,
+        last: Ints,
+    ) -> None:
+        self._accounts = accounts
+        self._kinds = kinds
+        self.anonymous = anonymous
+        self.excluded: NDArray[np.bool_] = kinds == _KINDS["excluded"]
+        self.given, self.family, self.role = given, family, role
+        self.main, self.other = main, other
+        self.joined, self.first, self.last = joined, first, last
+        self._opaque = np.isin(kinds, [_KINDS["opaque"], _KINDS["blank"], _KINDS["shared"]])
+        self._hidden = np.isin(kinds, [_KINDS["bare"], _KINDS["blank"]]) | anonymous
+        # Whose address somebody has: one's own, or that of the one before who shares it.
+        holder = np.arange(len(kinds))
+        shares = kinds == _KINDS["shared"]
+        shares[:1] = False
+        holder[shares] = 0
+        self.holder: Ints = np.maximum.accumulate(holder)
+        self._hosts, self._host = self._found_hosts()
+        self._numbered = self._found_namesakes()
+
+    def _found_hosts(self) -> tuple[list[str], NDArray[np.int32]]:
+        """List the hosts of addresses, and say which one each visitor's is at."""
+        hosts: dict[str, int] = {host: at for at, host in enumerate((*FREE_MAIL, FREELANCE))}
+        of_account = np.array([hosts.setdefault(account.site, len(hosts)) for account in self._accounts])
+        host = np.where(self.main >= 0, of_account[self.main], hosts[FREELANCE])
+        public = np.arange(len(self)) % len(FREE_MAIL)
+        host = np.where(self._kinds == _KINDS["free_mail"], public, host)
+        return list(hosts), host.astype(np.int32)
+
+    def _found_namesakes(self) -> NDArray[np.bool_]:
+        """Find those who come after a namesake at the same host: their addresses have a number."""
+        names = (self._host.astype(np.int64) * len(GIVEN) + self.given) * len(FAMILY) + self.family
+        numbered = np.ones(len(self), bool)
+        numbered[np.unique(names, return_index=True)[1]] = False
+        return numbered
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    @overload
+    def __getitem__(self, index: int) -> Visitor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Visitor]: ...
+    def __getitem__(self, index: int | slice) -> Visitor | list[Visitor]:
+        if isinstance(index, slice):
+            return self._made(np.arange(*index.indices(len(self))))
+        return self._made(np.array([range(len(self))[index]]))[0]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, People):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[Visitor]:
+        for start in range(0, len(self), CHUNK):
+            yield from self[start : start + CHUNK]
+
+    def ids(self, numbers: Ints | None = None) -> list[str]:
+        """Give the ids of some visitors, or of all in their order."""
+        numbers = self._all(numbers)
+        return [
+            f"{ANONYMOUS}{n:06d}" if anonymous else f"u-{10_000 + n}" if opaque else address
+            for n, anonymous, opaque, address in zip(
+                numbers.tolist(),
+                self.anonymous[numbers].tolist(),
+                self._opaque[numbers].tolist(),
+                self._own_addresses(numbers),
+                strict=True,
+            )
+        ]
+
+    def emails(self, numbers: Ints | None = None) -> list[str | None]:
+        """Give the addresses that Pendo's metadata has, spelt as they are there."""
+        numbers = self._all(numbers)
+        capitals = self._kinds[numbers] == _KINDS["capitals"]
+        return [
+            None if hidden else f" {address.title()} " if capital else address
+            for hidden, capital, address in zip(
+                self._hidden[numbers].tolist(), capitals.tolist(), self.addresses(numbers), strict=True
+            )
+        ]
+
+    def addresses(self, numbers: Ints | None = None) -> list[str]:
+        """Give the addresses that the people would say."""
+        return self._own_addresses(self.holder[self._all(numbers)])
+
+    def known(self, as_of: date) -> NDArray[np.bool_]:
+        """Tell of each visitor whether Pendo lists them on the morning of a day."""
+        known: NDArray[np.bool_] = (self.joined == NEVER) | (self.joined < as_of.toordinal())
+        return known
+
+    def _all(self, numbers: Ints | None) -> Ints:
+        return np.arange(len(self)) if numbers is None else numbers
+
+    def _own_addresses(self, numbers: Ints) -> list[str]:
+        return [
+            f"{GIVEN[given][1]}.{FAMILY[family][1]}{n if numbered else ''}@{self._hosts[host]}"
+            for n, given, family, numbered, host in zip(
+                numbers.tolist(),
+                self.given[numbers].tolist(),
+                self.family[numbers].tolist(),
+                self._numbered[numbers].tolist(),
+                self._host[numbers].tolist(),
+                strict=True,
+            )
+        ]
+
+    def _made(self, numbers: Ints) -> list[Visitor]:
+        columns = (
+            self.given,
+            self.family,
+            self.role,
+            self.main,
+            self.other,
+            self.anonymous,
+            self.excluded,
+            self.joined,
+            self.first,
+            self.last,
+        )
+        texts = (self.ids(numbers), self.emails(numbers), self.addresses(numbers))
+        return [
+            Visitor(
+                id=visitor_id,
+                email=email,
+                address=address,
+                given=GIVEN[given][0],
+                family=FAMILY[family][0],
+                role=ROLES[role],
+                accounts=tuple(account for account in (main, other) if account >= 0),
+                anonymous=anonymous,
+                excluded=excluded,
+                joined=None if joined == NEVER else date.fromordinal(joined),
+                earlier=None if first < 0 else (first, last),
+            )
+            for (visitor_id, email, address), (
+                given,
+                family,
+                role,
+                main,
+                other,
+                anonymous,
+                excluded,
+                joined,
+                first,
+                last,
+            ) in zip(
+                zip(*texts, strict=True),
+                zip(*(column[numbers].tolist() for column in columns), strict=True),
+                strict=True,
+            )
+        ]
+
+
 def deal(rng: np.random.Generator, count: int, shares: Mapping[str, float]) -> list[str]:
     """Shuffle a deck of kinds: each its share and at least one; the first kind takes the rest."""
-    rest, *others = shares
-    deck = [kind for kind in others for _ in range(max(1, round(shares[kind] * count)))]
-    deck = [*deck, *[rest] * (count - len(deck))][:count]
-    return [deck[k] for k in rng.permutation(count)]
+    kinds = list(shares)
+    return [kinds[code] for code in deal_codes(rng, count, shares).tolist()]
+
+
+def deal_codes(rng: np.random.Generator, count: int, shares: Mapping[str, float]) -> NDArray[np.int8]:
+    """Shuffle a deck as `deal` does; a kind is given by its place in `shares`."""
+    _, *others = shares
+    sizes = [max(1, round(shares[kind] * count)) for kind in others]
+    deck = np.zeros(max(count, sum(sizes)), np.int8)
+    deck[: sum(sizes)] = np.repeat(np.arange(1, len(shares)), sizes)
+    shuffled: NDArray[np.int8] = deck[:count][rng.permutation(count)]
+    return shuffled
 
 
 def make_accounts(rng: np.random.Generator, count: int) -> tuple[Account, ...]:
@@ -113,59 +317,48 @@ def make_people(
     count: int,
     origin: date,
     zone: ZoneInfo,
-) -> tuple[tuple[Visitor, ...], Habits]:
+) -> tuple[People, Habits]:
     """Make `count` visitors, then a few who will join later, then a few anonymous ones."""
     later = max(1, count // 20)
     anonymous = max(1, count // 20)
     total = count + later + anonymous
     habits = _habits(rng, len(accounts), (count, later, anonymous), origin)
 
+    kinds = np.full(total, _KINDS["email"], np.int8)
+    kinds[:count] = deal_codes(rng, count, KINDS)
+    given, family = draw_names(rng, total)
+    role = rng.integers(0, len(ROLES), total).astype(np.int8)
     start = origin.toordinal() - HISTORY_DAYS
     start_ms = midnight(origin - timedelta(days=HISTORY_DAYS), zone)
-    kinds = deal(rng, count, KINDS) + ["email"] * (total - count)
-    given = rng.integers(0, len(GIVEN), total)
-    family = rng.integers(0, len(FAMILY), total)
-    role = rng.integers(0, len(ROLES), total)
-    past = rng.random((total, 2))
-    taken: set[str] = set()
-    people: list[Visitor] = []
-    for n, kind in enumerate(kinds):
-        main = int(habits.account[n])
-        site = accounts[main].site if main >= 0 else "freelance.example"
-        if kind == "free_mail":
-            site = FREE_MAIL[n % len(FREE_MAIL)]
-        first_name, first_latin = GIVEN[given[n]]
-        last_name, last_latin = FAMILY[family[n]]
-        address = f"{first_latin}.{last_latin}@{site}"
-        if address in taken:
-            address = f"{first_latin}.{last_latin}{n}@{site}"
-        taken.add(address)
+    first, last = _earlier(habits.joined - start, habits.left - start, start_ms, rng.random((total, 2)))
+    people = People(
+        accounts,
+        kinds=kinds,
+        anonymous=np.arange(total) >= count + later,
+        given=given,
+        family=family,
+        role=role,
+        main=habits.account,
+        other=habits.other,
+        joined=habits.joined,
+        first=first,
+        last=last,
+    )
+    return people, habits
 
-        visitor_id, email = address, address
-        if kind in ("opaque", "blank", "shared"):
-            visitor_id = f"u-{10_000 + n}"
-        if kind == "capitals":
-            email = f" {address.title()} "
-        if kind == "shared" and people:
-            email = address = people[-1].address
-        joined = int(habits.joined[n])
-        hidden = n >= count + later
-        people.append(
-            Visitor(
-                id=f"{ANONYMOUS}{n:06d}" if hidden else visitor_id,
-                email=None if hidden or kind in ("bare", "blank") else email,
-                address=address,
-                given=first_name,
-                family=last_name,
-                role=ROLES[role[n]],
-                accounts=tuple(int(a) for a in (main, habits.other[n]) if a >= 0),
-                anonymous=hidden,
-                excluded=kind == "excluded",
-                joined=None if joined == NEVER else date.fromordinal(joined),
-                earlier=_earlier(joined - start, int(habits.left[n]) - start, start_ms, past[n]),
-            )
-        )
-    return tuple(people), habits
+
+def draw_names(rng: np.random.Generator, count: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Draw given and family names; a few people have both from one of the rarer languages."""
+    given = rng.integers(0, COMMON_GIVEN, count).astype(np.int16)
+    family = rng.integers(0, COMMON_FAMILY, count).astype(np.int16)
+    (aside,) = rng.spawn(1)  # so that whoever has a common name has the one that they always had
+    rare = np.flatnonzero(aside.random(count) < RARE_NAMES)
+    language = aside.integers(0, len(LANGUAGES), len(rare))
+    for column, names, place in ((given, GIVEN, 0), (family, FAMILY, 1)):
+        first = np.array([names.index(both[place][0]) for both in LANGUAGES])
+        size = np.array([len(both[place]) for both in LANGUAGES])
+        column[rare] = first[language] + aside.integers(0, size[language])
+    return given, family
 
 
 def _habits(rng: np.random.Generator, accounts: int, counts: tuple[int, int, int], origin: date) -> Habits:
@@ -213,10 +406,10 @@ def _habits(rng: np.random.Generator, accounts: int, counts: tuple[int, int, int
     )
 
 
-def _earlier(joined: int, left: int, start_ms: int, luck: np.typing.NDArray[np.float64]) -> tuple[int, int] | None:
-    """Place the first and last activity of somebody who came before the history (days from it)."""
-    if joined >= 0:
-        return None
-    first = start_ms + joined * DAY_MS + int(luck[0] * DAY_MS)
-    until = start_ms + min(left, 0) * DAY_MS
-    return first, first + int((until - first) * luck[1])
+def _earlier(joined: Ints, left: Ints, start_ms: int, luck: NDArray[np.float64]) -> tuple[Ints, Ints]:
+    """Place the first and last activity of those who came before the history (days from it), or -1."""
+    first = start_ms + joined * DAY_MS + (luck[:, 0] * DAY_MS).astype(np.int64)
+    until = start_ms + np.minimum(left, 0) * DAY_MS
+    last = first + ((until - first) * luck[:, 1]).astype(np.int64)
+    came = joined < 0
+    return np.where(came, first, -1), np.where(came, last, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,8 @@ class SeedRecord:
 
     HubSpot ids are numeric strings and its values are strings or None; Salesforce ids are the
     18-character form with the object's prefix. `archived` is HubSpot's archived and Salesforce's
-    IsDeleted.
+    IsDeleted. `links` are the records that HubSpot has it associated with, planted before it: object
+    and id; the first company is the primary one.
     """
 
     object: str
@@ -25,6 +26,7 @@ class SeedRecord:
     created_at: datetime
     updated_at: datetime
     archived: bool = False
+    links: tuple[tuple[str, str], ...] = ()
 
 
 class CrmStore(Protocol):
@@ -45,3 +47,6 @@ class CrmStore(Protocol):
 
     def records(self, object_type: str) -> list[dict[str, object]]:
         """Give the stored records, archived ones too, in the vendor's shape."""
+
+    def each(self, object_type: str) -> Iterator[dict[str, object]]:
+        """Give the same records one by one, for whoever has no room for all."""

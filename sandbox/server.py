@@ -10,27 +10,41 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Required, TypedDict, Unpack
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import orjson
 import uvicorn
+from rich.console import Console
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from sandbox.clock import Clock
-from sandbox.control import VENDORS, Traffic, WatchedVendor, control_app
+from sandbox.control import control_app
+from sandbox.faults import VENDORS
 from sandbox.hubspot import HubSpotStore, hubspot_app
-from sandbox.pendo import pendo_app
+from sandbox.hubspot.limits import Limits
+from sandbox.hubspot.webhooks import Webhooks
+from sandbox.pendo import PendoStore, pendo_app
 from sandbox.records import CrmStore
 from sandbox.salesforce import SalesforceStore, salesforce_app
+from sandbox.salesforce.store import DAILY_REQUESTS
+from sandbox.tls import AUTHORITY, tls_fronts
+from sandbox.traffic import Traffic, WatchedVendor
 from sandbox.world import build_world
 
 HOST = "127.0.0.1"
 SERVICES = (*VENDORS, "control")
+INDEX_LAG = 1.5  # seconds
+# As long as gateways do: a client that polls every few seconds must not find its connection closed.
+KEEP_ALIVE = 75  # seconds
 
 
 class SandboxError(Exception):
@@ -43,38 +57,66 @@ class Sandbox:
 
     urls: Mapping[str, str]
     settings: Mapping[str, str]
+    client_secret: str
+    """What HubSpot signs webhooks with."""
+    authority: Path | None = None
+    """The file of the authority that clients must trust; None without TLS."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings, and what receivers of webhooks and clients over TLS need beside them."""
+        trusted = {} if self.authority is None else {"SSL_CERT_FILE": str(self.authority)}
+        return {**self.settings, "HUBSPOT_CLIENT_SECRET": self.client_secret, **trusted}
 
 
-def serve(  # noqa: PLR0913
-    *,
-    seed: int,
-    visitors: int,
-    as_of: date,
-    port: int,
-    env_file: Path | None,
-    accounts: int | None = None,
-) -> None:
+class Options(TypedDict, total=False):
+    """What a sandbox may be asked to be.
+
+    HubSpot takes `port`, Salesforce, Pendo and the control API the next three; 0 takes any free ones.
+    `time_zone` is that of the Pendo subscription and of the HubSpot account, `index_lag` the seconds
+    that HubSpot's search is behind. With `tls` the vendors answer over HTTPS alone. `webhooks` are
+    events that HubSpot tells `webhook_target` of: `contact.creation`, `contact.propertyChange:email`.
+    """
+
+    seed: Required[int]
+    visitors: Required[int]
+    as_of: Required[date]
+    port: int
+    accounts: int | None
+    origin: date | None
+    time_zone: str
+    index_lag: float
+    hubspot_limits: Limits
+    salesforce_daily_requests: int
+    tls: bool
+    webhook_target: str | None
+    webhooks: Sequence[str]
+
+
+def serve(env_file: Path | None, **options: Unpack[Options]) -> None:
     """Run until SIGINT or SIGTERM; once ready, print the URLs as one line of JSON.
 
-    HubSpot takes `port`, Salesforce, Pendo and the control API the next three; 0 takes any free
-    ones. `env_file` gets the settings, secrets among them, readable by its owner alone.
+    `env_file` gets the settings, secrets among them, readable by its owner alone.
     """
     if env_file is not None and not env_file.parent.is_dir():
         raise SandboxError(f"no folder {env_file.parent} for the settings: make it, or name another")
 
     def ready(sandbox: Sandbox) -> None:
         if env_file is not None:
-            _write_settings(env_file, sandbox.settings)
-        sys.stdout.write(orjson.dumps(sandbox.urls).decode() + "\n")
+            _write_settings(env_file, sandbox.environment)
+        trusted = {} if sandbox.authority is None else {"authority": str(sandbox.authority)}
+        sys.stdout.write(orjson.dumps({**sandbox.urls, **trusted}).decode() + "\n")
         sys.stdout.flush()
 
+    # A large world is made of millions of small things, none of which is garbage.
+    gc.set_threshold(50_000, 20, 50)
+    with Console(stderr=True).status(f"Making a world of {options['visitors']:,} visitors"):
+        server = _server(options, ready)
     # uvicorn handles the signals, then raises them again for whoever was there before it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    server = _server(seed, visitors, as_of, port, accounts, ready)
     # The world stays for as long as the process does: the collector need not walk it again and again.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     try:
         server.run_here()
     finally:
@@ -82,7 +124,7 @@ def serve(  # noqa: PLR0913
 
 
 @contextmanager
-def serving(*, seed: int, visitors: int, as_of: date, port: int = 0, accounts: int | None = None) -> Iterator[Sandbox]:
+def serving(**options: Unpack[Options]) -> Iterator[Sandbox]:
     """Run a sandbox in a thread for as long as the block lasts."""
     started = threading.Event()
     found: list[Sandbox] = []
@@ -91,7 +133,7 @@ def serving(*, seed: int, visitors: int, as_of: date, port: int = 0, accounts: i
         found.append(sandbox)
         started.set()
 
-    server = _server(seed, visitors, as_of, port, accounts, ready)
+    server = _server(options, ready)
     thread = threading.Thread(target=server.run_here, daemon=True)
     thread.start()
     try:
@@ -107,18 +149,18 @@ def serving(*, seed: int, visitors: int, as_of: date, port: int = 0, accounts: i
 class _Server(uvicorn.Server):
     """A uvicorn server on sockets that are bound already, which tells when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], around: ExitStack, ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._sockets = sockets
+        self._around = around
         self._ready = ready
 
     def run_here(self) -> None:
-        """Serve until told to stop."""
-        try:
+        """Serve until told to stop, then close what was opened around it."""
+        with self._around:
             self.run(self._sockets)
-        finally:
-            for bound in self._sockets:
-                bound.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then tell."""
@@ -130,14 +172,17 @@ class _Connections:
     """Open connections by the client's address, so that a fault can cut one."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, int], H11Protocol] = {}
+        self._open: dict[tuple[str, int], asyncio.Transport] = {}
         opened = self._open
 
-        class Protocol(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # The faster parser if it is installed.
+        class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+            client: tuple[str, int] | None
+
+            def connection_made(self, transport: asyncio.Transport) -> None:
                 super().connection_made(transport)
                 if self.client is not None:
-                    opened[self.client] = self
+                    opened[self.client] = transport
 
             def connection_lost(self, exc: Exception | None) -> None:
                 if self.client is not None:
@@ -146,82 +191,152 @@ class _Connections:
 
         self.protocol = Protocol
 
-    def hang_up(self, scope: Scope) -> None:
-        """Cut the connection that a request came by."""
-        self._open[tuple(scope["client"])].transport.abort()
+    def hang_up(self, scope: Scope, after_sending: bool) -> None:  # noqa: FBT001 - called by its place in an exchange
+        """Cut the connection that a request came by, at once or after what was sent has left."""
+        transport = self._open[tuple(scope["client"])]
+        if after_sending:
+            transport.close()
+        else:
+            transport.abort()
 
 
-def _server(  # noqa: PLR0913, PLR0917
-    seed: int,
-    visitors: int,
-    as_of: date,
-    port: int,
-    accounts: int | None,
-    ready: Callable[[Sandbox], None],
-) -> _Server:
-    sockets = _bind(port)
-    ports = {name: int(bound.getsockname()[1]) for name, bound in zip(SERVICES, sockets, strict=True)}
-    urls = {name: f"http://{HOST}:{number}" for name, number in ports.items()}
-    hubspot_token, client_id, client_secret, pendo_key = (secrets.token_hex(16) for _ in range(4))
+def _server(options: Options, ready: Callable[[Sandbox], None]) -> _Server:
+    with ExitStack() as opened:
+        doors = _open_doors(options, opened)
+        urls = {name: door.url for name, door in doors.items()}
+        hubspot_token, client_id, client_secret, pendo_key = (secrets.token_hex(16) for _ in range(4))
 
-    world = build_world(seed, visitors, as_of, accounts=accounts)
-    clock = Clock(as_of)
-    hubspot = HubSpotStore(world.hubspot, clock, owners=world.hubspot_owners)
-    salesforce = SalesforceStore(world.salesforce, clock)
-    traffic, connections = Traffic(clock), _Connections()
-    vendors: dict[str, ASGIApp] = {
-        "hubspot": hubspot_app(hubspot, hubspot_token),
-        "salesforce": salesforce_app(salesforce, client_id, client_secret, urls["salesforce"]),
-        "pendo": pendo_app(world, clock, pendo_key),
-    }
-    apps: dict[int, ASGIApp] = {
-        ports[name]: WatchedVendor(app, name, traffic, connections.hang_up) for name, app in vendors.items()
-    }
-    stores: dict[str, CrmStore] = {"hubspot": hubspot, "salesforce": salesforce}
-    apps[ports["control"]] = control_app(world, clock, stores, traffic)
+        zone = options.get("time_zone", "America/New_York")
+        if zone not in available_timezones():
+            raise SandboxError(f"no time zone {zone}: name one such as Europe/Madrid")
+        world = build_world(
+            options["seed"],
+            options["visitors"],
+            options["as_of"],
+            zone,
+            accounts=options.get("accounts"),
+            origin=options.get("origin"),
+        )
+        clock = Clock(options["as_of"])
+        hubspot = HubSpotStore(
+            world.hubspot,
+            clock,
+            owners=world.hubspot_owners,
+            index_lag=options.get("index_lag", INDEX_LAG),
+            limits=options.get("hubspot_limits"),
+            time_zone=zone,
+        )
+        _subscribe(hubspot.webhooks, options.get("webhook_target"), options.get("webhooks", ()))
+        salesforce = SalesforceStore(
+            world.salesforce, clock, daily_requests=options.get("salesforce_daily_requests", DAILY_REQUESTS)
+        )
+        pendo = PendoStore(world, clock)
+        vendors: dict[str, ASGIApp] = {
+            "hubspot": hubspot_app(hubspot, hubspot_token),
+            "salesforce": salesforce_app(salesforce, client_id, client_secret, urls["salesforce"]),
+            "pendo": pendo_app(pendo, pendo_key),
+        }
+        traffic, connections = Traffic(clock, options["seed"]), _Connections()
+        endings = {"salesforce": salesforce.end_sessions}
+        apps: dict[int, ASGIApp] = {
+            doors[name].port: WatchedVendor(app, name, traffic, connections.hang_up, endings.get(name, _nothing))
+            for name, app in vendors.items()
+        }
+        stores: dict[str, CrmStore] = {"hubspot": hubspot, "salesforce": salesforce}
+        offices = {**stores, "pendo": pendo}
+        apps[doors["control"].port] = control_app(world, clock, stores, offices, traffic)
 
-    async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
-        await apps[scope["server"][1]](scope, receive, send)
+        async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
+            await apps[scope["server"][1]](scope, receive, send)
 
-    config = uvicorn.Config(
-        by_port,
-        http=connections.protocol,
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        date_header=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    settings = {
-        "HUBSPOT_BASE_URL": urls["hubspot"],
-        "HUBSPOT_ACCESS_TOKEN": hubspot_token,
-        "SALESFORCE_BASE_URL": urls["salesforce"],
-        "SALESFORCE_CLIENT_ID": client_id,
-        "SALESFORCE_CLIENT_SECRET": client_secret,
-        "PENDO_BASE_URL": urls["pendo"],
-        "PENDO_INTEGRATION_KEY": pendo_key,
-    }
-    return _Server(config, sockets, lambda: ready(Sandbox(urls, settings)))
+        config = uvicorn.Config(
+            by_port,
+            http=connections.protocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            date_header=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=1,
+        )
+        settings = {
+            "HUBSPOT_BASE_URL": urls["hubspot"],
+            "HUBSPOT_ACCESS_TOKEN": hubspot_token,
+            "SALESFORCE_BASE_URL": urls["salesforce"],
+            "SALESFORCE_CLIENT_ID": client_id,
+            "SALESFORCE_CLIENT_SECRET": client_secret,
+            "PENDO_BASE_URL": urls["pendo"],
+            "PENDO_INTEGRATION_KEY": pendo_key,
+        }
+        sandbox = Sandbox(urls, settings, hubspot.webhooks.client_secret, doors["hubspot"].authority)
+        return _Server(config, [door.socket for door in doors.values()], opened.pop_all(), lambda: ready(sandbox))
 
 
-def _bind(port: int) -> list[socket.socket]:
-    """Bind a socket for each service, or none at all."""
+def _nothing() -> None:
+    """End no sessions: there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Where a service is reached, and the socket that it serves plain HTTP on."""
+
+    url: str
+    socket: socket.socket
+    authority: Path | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it serves on."""
+        return int(self.socket.getsockname()[1])
+
+
+def _open_doors(options: Options, opened: ExitStack) -> dict[str, _Door]:
+    """Bind a socket for each service; with TLS the vendors serve behind theirs, on ports of their own."""
+    public = dict(zip(SERVICES, _bind(options.get("port", 0), len(SERVICES), opened), strict=True))
+    names = {name: f"{HOST}:{bound.getsockname()[1]}" for name, bound in public.items()}
+    plain = {name: _Door(f"http://{names[name]}", bound) for name, bound in public.items()}
+    if not options.get("tls", False):
+        return plain
+    authority = Path(opened.enter_context(TemporaryDirectory(prefix="sandbox-"))) / AUTHORITY
+    behind = dict(zip(VENDORS, _bind(0, len(VENDORS), opened), strict=True))
+    opened.enter_context(tls_fronts({public[name]: behind[name].getsockname()[1] for name in VENDORS}, authority))
+    return plain | {name: _Door(f"https://{names[name]}", bound, authority) for name, bound in behind.items()}
+
+
+def _bind(port: int, count: int, opened: ExitStack) -> list[socket.socket]:
+    """Bind sockets on a port and those after it, or on any free ones for 0."""
     sockets: list[socket.socket] = []
-    for offset in range(len(SERVICES)):
-        bound = socket.socket()
-        sockets.append(bound)
+    for number in range(port, port + count):
+        bound = opened.enter_context(socket.socket())
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # asyncio does this only on sockets of its own making; without it every answer waits 40 ms for an ACK.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            bound.bind((HOST, port + offset if port else 0))
+            bound.bind((HOST, number if port else 0))
         except (OSError, OverflowError) as error:
-            for made in sockets:
-                made.close()
-            raise SandboxError(f"port {port + offset} cannot be used ({error}): choose another --port, or 0") from error
+            raise SandboxError(f"port {number} cannot be used ({error}): choose another --port, or 0") from error
+        sockets.append(bound)
     return sockets
+
+
+def _subscribe(hooks: Webhooks, target: str | None, events: Sequence[str]) -> None:
+    """Let HubSpot tell a server of events."""
+    if target is None:
+        if events:
+            raise SandboxError("webhooks need a server that they go to: add --webhook-target")
+        return
+    parts = urlsplit(target)
+    if parts.scheme not in {"http", "https"} or parts.hostname not in {HOST, "localhost"}:
+        raise SandboxError(f"{target} is no server of this machine: name one such as http://127.0.0.1:9000/webhooks")
+    hooks.send_to(target)
+    for event in events:
+        event_type, _, name = event.partition(":")
+        try:
+            hooks.subscribe(event_type, name=name or None)
+        except ValueError as error:
+            raise SandboxError(f"webhook {event}: {error}") from error
 
 
 def _write_settings(path: Path, settings: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ from sandbox.hubspot import (
     events,
     hooks,
     objects,
+    oldassociations,
     pipelines,
     properties,
     schemas,
@@ -72,7 +73,7 @@ class _Linking(_Version):
 
 
 class _Old(_Version):
-    """Version 3 of the communication preferences, which is another interface."""
+    """Version 3 of the communication preferences and of the associations, which are other interfaces."""
 
     regex = "v3"
 
@@ -90,10 +91,10 @@ READ_CONSENT, WRITE_CONSENT = "communication_preferences.read", "communication_p
 READ_CONSENTS, WRITE_CONSENTS = (f"communication_preferences.statuses.batch.{verb}" for verb in ("read", "write"))
 OWNERS, ACCOUNT = "crm.objects.owners.read", "oauth"
 V = "{version:hubspot_version}"
-# Version 3 of the associations is another interface, which is not served.
 LINKING = "{version:hubspot_linking}"
 OBJECTS, PROPERTIES = f"/crm/objects/{V}/{{type}}", f"/crm/properties/{V}/{{type}}"
 LINKS, PIPELINES = f"/crm/objects/{LINKING}/{{type}}/{{id}}/associations", f"/crm/pipelines/{V}/{{type}}"
+OLD_ASSOCIATIONS = "/crm/associations/{version:hubspot_old}/{type}/{other}"
 ASSOCIATIONS, SCHEMAS = f"/crm/associations/{LINKING}/{{type}}/{{other}}", f"/crm-object-schemas/{V}/schemas"
 
 EVENTS, PREFERENCES = f"/events/{V}/event-definitions", f"/communication-preferences/{V}"
@@ -140,6 +141,10 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint, str], ...] = (
     ("POST", f"{ASSOCIATIONS}/batch/associate/default", associations.batch_create_default, WRITE),
     ("POST", f"{ASSOCIATIONS}/batch/archive", associations.batch_archive, WRITE),
     ("POST", f"{ASSOCIATIONS}/batch/labels/archive", associations.batch_archive_labels, WRITE),
+    ("POST", f"{OLD_ASSOCIATIONS}/batch/read", oldassociations.batch_read, READ),
+    ("POST", f"{OLD_ASSOCIATIONS}/batch/create", oldassociations.batch_create, WRITE),
+    ("POST", f"{OLD_ASSOCIATIONS}/batch/archive", oldassociations.batch_archive, WRITE),
+    ("GET", f"{OLD_ASSOCIATIONS}/types", oldassociations.list_types, READ_SCHEMA),
     ("GET", f"{ASSOCIATIONS}/labels", associations.list_labels, READ_SCHEMA),
     ("POST", f"{ASSOCIATIONS}/labels", associations.create_label, WRITE_SCHEMA),
     ("PUT", f"{ASSOCIATIONS}/labels", associations.update_label, WRITE_SCHEMA),
@@ -254,7 +259,7 @@ def _endpoint(
         family = "search"
     elif run in {events.send, events.send_batch}:
         family = "event"
-    elif run.__module__ == associations.__name__:
+    elif run.__module__ in {associations.__name__, oldassociations.__name__}:
         family = "association"
 
     async def endpoint(request: Request) -> Response:
@@ -338,6 +343,8 @@ def _sent(store: HubSpotStore, request: Request, answer: Answer, limits: dict[st
     # A record or path that is not there is a page, unless the client asks for JSON.
     if status == 404 and not wants_json and _is_bare(answer):  # noqa: PLR2004 - Not Found
         return Response(NOT_FOUND_PAGE, status, headers, HTML)
+    if answer.body is None and status == 404:  # noqa: PLR2004 - Not Found
+        answer = Answer(status, {"status": "error", "message": "resource not found"})
     if answer.body is None:
         return Response(None, status, headers)
     return Response(orjson.dumps(answer.body), status, headers, JSON)

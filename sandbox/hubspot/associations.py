@@ -8,7 +8,8 @@ from dataclasses import replace
 from sandbox.hubspot.call import Answer, Call, batch_answer, text_list
 from sandbox.hubspot.errors import HubSpotError, attributes_not_set, bad_json, invalid, not_found
 from sandbox.hubspot.links import Kind
-from sandbox.hubspot.store import HubSpotStore, Table
+from sandbox.hubspot.store import HubSpotStore
+from sandbox.hubspot.tables import Table
 from sandbox.hubspot.values import whole
 
 MOST_READ = 1000
@@ -23,11 +24,11 @@ Error = dict[str, object]
 def batch_read(call: Call) -> Answer:
     """POST …/batch/read: 207 as soon as one of the records has no association."""
     one, other, started = call.table, call.other, call.store.now()
-    _pair(call)
+    pair_of(call)
     results: list[dict[str, object]] = []
     errors: list[Error] = []
-    for item in _inputs(call, MOST_READ):
-        record_id = _id(item.get("id"))
+    for item in inputs_of(call, MOST_READ):
+        record_id = id_of(item.get("id"))
         number = whole(record_id)
         rows = [] if number is None else call.store.links.of(one.kind.name, number, other.kind.name)
         if rows:
@@ -35,7 +36,7 @@ def batch_read(call: Call) -> Answer:
             page, paging = _paged(rows, start, LARGEST_PAGE)
             results.append({"from": {"id": record_id}, "to": page, **paging})
         else:
-            errors.append(_none_found(one, other, record_id))
+            errors.append(none_found(one, other, record_id))
     return batch_answer(call, 200, started, results, errors)
 
 
@@ -44,9 +45,9 @@ def batch_create(call: Call) -> Answer:
     started = call.store.now()
     results: list[dict[str, object]] = []
     errors: list[Error] = []
-    for item in _inputs(call, MOST_WRITTEN):
+    for item in inputs_of(call, MOST_WRITTEN):
         try:
-            ends = _ends(call, item)
+            ends = both_ends(call, item)
             kinds = _kinds(call, text_list(item, "types"))
         except HubSpotError as refusal:
             errors.append(refusal.body())
@@ -59,12 +60,12 @@ def batch_create(call: Call) -> Answer:
 def batch_create_default(call: Call) -> Answer:
     """POST …/batch/associate/default: without a label, in both directions."""
     started = call.store.now()
-    _pair(call)
+    pair_of(call)
     results: list[dict[str, object]] = []
     errors: list[Error] = []
-    for item in _inputs(call, MOST_WRITTEN):
+    for item in inputs_of(call, MOST_WRITTEN):
         try:
-            results += _put_plain(call, *_ends(call, item))
+            results += _put_plain(call, *both_ends(call, item))
         except HubSpotError as refusal:
             errors.append(refusal.body())
     return batch_answer(call, 200, started, results, errors)
@@ -72,11 +73,11 @@ def batch_create_default(call: Call) -> Answer:
 
 def batch_archive(call: Call) -> Answer:
     """POST …/batch/archive: whatever was there; 204 in version 4, 200 in the dated ones."""
-    _pair(call)
-    for item in _inputs(call, MOST_ARCHIVED):
-        number = whole(_end(item, "from"))
+    pair_of(call)
+    for item in inputs_of(call, MOST_ARCHIVED):
+        number = whole(end_of(item, "from"))
         for target in text_list(item, "to"):
-            to = whole(_id(target.get("id") if isinstance(target, dict) else None))
+            to = whole(id_of(target.get("id") if isinstance(target, dict) else None))
             if number is not None and to is not None:
                 call.store.unlink(call.table, number, call.other, to)
     return _gone(call)
@@ -84,8 +85,8 @@ def batch_archive(call: Call) -> Answer:
 
 def batch_archive_labels(call: Call) -> Answer:
     """POST …/batch/labels/archive: the labels only; with the plain type, all of it."""
-    for item in _inputs(call, MOST_WRITTEN):
-        number, to = whole(_end(item, "from")), whole(_end(item, "to"))
+    for item in inputs_of(call, MOST_WRITTEN):
+        number, to = whole(end_of(item, "from")), whole(end_of(item, "to"))
         kinds = _kinds(call, text_list(item, "types"))
         if number is not None and to is not None:
             call.store.unlink(call.table, number, call.other, to, kinds)
@@ -95,7 +96,7 @@ def batch_archive_labels(call: Call) -> Answer:
 def list_associations(call: Call) -> Answer:
     """GET /crm/objects/V/{type}/{id}/associations/{other}."""
     number = _live(call.table, call.params["id"])
-    _pair(call)
+    pair_of(call)
     limit = call.limit(LARGEST_PAGE, LARGEST_PAGE)
     start = whole(call.one("after") or "0") or 0
     rows = call.store.links.of(call.table.kind.name, number, call.other.kind.name)
@@ -106,21 +107,21 @@ def list_associations(call: Call) -> Answer:
 def put_association(call: Call) -> Answer:
     """PUT /crm/objects/V/{type}/{id}/associations/{other}/{to}: with these types only."""
     types = call.rows()
-    ends = _ends(call, {"from": {"id": call.params["id"]}, "to": {"id": call.params["to"]}})
+    ends = both_ends(call, {"from": {"id": call.params["id"]}, "to": {"id": call.params["to"]}})
     return Answer(201, _put(call, *ends, _kinds(call, types)))
 
 
 def put_default_association(call: Call) -> Answer:
     """PUT /crm/objects/V/{type}/{id}/associations/default/{other}/{to}: without a label."""
     started = call.store.now()
-    _pair(call)
-    ends = _ends(call, {"from": {"id": call.params["id"]}, "to": {"id": call.params["to"]}})
+    pair_of(call)
+    ends = both_ends(call, {"from": {"id": call.params["id"]}, "to": {"id": call.params["to"]}})
     return batch_answer(call, 200, started, _put_plain(call, *ends), [])
 
 
 def archive_association(call: Call) -> Answer:
     """DELETE /crm/objects/V/{type}/{id}/associations/{other}/{to}: 204, whatever was there."""
-    _pair(call)
+    pair_of(call)
     number, to = whole(call.params["id"]), whole(call.params["to"])
     if number is not None and to is not None:
         call.store.unlink(call.table, number, call.other, to)
@@ -129,12 +130,12 @@ def archive_association(call: Call) -> Answer:
 
 def list_labels(call: Call) -> Answer:
     """GET /crm/associations/V/{type}/{other}/labels: every type of this pair."""
-    return Answer(200, {"results": [kind.shown() for kind in _pair(call).values()]})
+    return Answer(200, {"results": [kind.shown() for kind in pair_of(call).values()]})
 
 
 def create_label(call: Call) -> Answer:
     """POST …/labels: a label and its inverse; 437 when the pair has its ten."""
-    pair, body = _pair(call), call.json()
+    pair, body = pair_of(call), call.json()
     missing = [name for name in ("label", "name") if not body.get(name)]
     if missing:
         raise attributes_not_set("PublicAssociationDefinitionCreateRequest", missing)
@@ -184,7 +185,7 @@ def checked_associations(call: Call, table: Table, item: Input) -> list[tuple[Ta
             raise bad_json("Expected an association")
         types = text_list(given, "types")
         other, kinds = _found(call, table, types)
-        checked.append((other, _existing(other, _end(given, "to")), kinds))
+        checked.append((other, _existing(other, end_of(given, "to")), kinds))
     return checked
 
 
@@ -200,7 +201,7 @@ def shown_associations(store: HubSpotStore, table: Table, number: int, asked: Se
     return {"associations": shown} if shown else {}
 
 
-def _pair(call: Call) -> Mapping[tuple[str, int], Kind]:
+def pair_of(call: Call) -> Mapping[tuple[str, int], Kind]:
     """Give the kinds of the path's pair, which must be one that can be associated."""
     one, other = call.table.kind, call.other.kind
     pair = call.store.links.kinds(one.name, other.name)
@@ -210,7 +211,7 @@ def _pair(call: Call) -> Mapping[tuple[str, int], Kind]:
 
 
 def _own_label(call: Call, type_id: str) -> Kind:
-    kind = _pair(call).get(("USER_DEFINED", whole(type_id) or 0))
+    kind = pair_of(call).get(("USER_DEFINED", whole(type_id) or 0))
     if kind is None or kind.label is None:
         raise not_found(f"There is no association label with the type id {type_id}")
     return kind
@@ -219,7 +220,7 @@ def _own_label(call: Call, type_id: str) -> Kind:
 def _kinds(call: Call, types: Sequence[object]) -> list[Kind]:
     if not types:
         raise attributes_not_set("PublicAssociationMultiPost", ["types"])
-    pair = _pair(call)
+    pair = pair_of(call)
     kinds = [pair.get(key) for key in map(_key, types)]
     unknown = [key for key, kind in zip(map(_key, types), kinds, strict=True) if kind is None]
     if unknown:
@@ -253,20 +254,22 @@ def _no_such_type(one: Table, other: Table | None, key: tuple[str, int]) -> HubS
     return invalid(f"There is no association type {key[1]} of category {key[0]} {where}")
 
 
-def _ends(call: Call, item: Input) -> tuple[int, int]:
+def both_ends(call: Call, item: Input) -> tuple[int, int]:
     """Give both records of an input, which must be there and not be one and the same."""
-    number, to = _existing(call.table, _end(item, "from")), _existing(call.other, _end(item, "to"))
+    number, to = _existing(call.table, end_of(item, "from")), _existing(call.other, end_of(item, "to"))
     if call.table is call.other and number == to:
         raise invalid(f"Object {number} cannot be associated to itself ({number})")
     return number, to
 
 
-def _end(item: Input, name: str) -> str:
+def end_of(item: Input, name: str) -> str:
+    """Take the id of one of an input's two records."""
     end = item.get(name)
-    return _id(end.get("id") if isinstance(end, dict) else None)
+    return id_of(end.get("id") if isinstance(end, dict) else None)
 
 
-def _id(value: object) -> str:
+def id_of(value: object) -> str:
+    """Read a record id, which must be there."""
     if value in (None, ""):
         raise attributes_not_set("PublicObjectId", ["id"])
     return str(value)
@@ -330,7 +333,8 @@ def _paged(
     return page, {"paging": {"next": {"after": str(end)}}} if end < len(rows) else {}
 
 
-def _none_found(one: Table, other: Table, record_id: str) -> Error:
+def none_found(one: Table, other: Table, record_id: str) -> Error:
+    """Say that a record has no association with another type."""
     return {
         "status": "error",
         "category": "OBJECT_NOT_FOUND",
@@ -344,7 +348,8 @@ def _none_found(one: Table, other: Table, record_id: str) -> Error:
     }
 
 
-def _inputs(call: Call, most: int) -> list[Input]:
+def inputs_of(call: Call, most: int) -> list[Input]:
+    """Take a batch's inputs out of the body."""
     inputs = call.json().get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(item, dict) for item in inputs):
         raise attributes_not_set("BatchInput", ["inputs"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sandbox.hubspot.associations import checked_associations
 from sandbox.hubspot.call import LARGEST_PAGE_WITH_HISTORY, Answer, Call, batch_answer, names_to_show, text_list
@@ -26,7 +26,7 @@ from sandbox.hubspot.objects import (
     given_properties,
     written,
 )
-from sandbox.hubspot.store import Record, Table, UniqueKey, Write
+from sandbox.hubspot.tables import Record, Table, UniqueKey, Write
 
 LARGEST_BATCH = 100
 Input = Mapping[str, object]
@@ -59,7 +59,7 @@ def batch_read(call: Call) -> Answer:
         else:
             found[record.number] = record
     names = names_to_show(table, text_list(body, "properties"))
-    results = [call.store.shown(table, record, names, with_history) for _, record in sorted(found.items())]
+    results = [call.store.read(table, record, names, with_history) for _, record in sorted(found.items())]
     return batch_answer(call, 200, started, results, _not_found(table, missing))
 
 
@@ -70,7 +70,7 @@ def batch_create(call: Call) -> Answer:
 
     def check(item: Input, claims: dict[UniqueKey, int]) -> Write:
         links = checked_associations(call, table, item)
-        return replace(checked_create(call, table, given_properties(item, "ObjectCreate"), claims), links=links)
+        return checked_create(call, table, given_properties(item, "ObjectCreate"), claims)._replace(links=links)
 
     checked = _check(inputs, check, partial=_all_traced(inputs))
     return batch_answer(call, 201, started, _store(call, table, checked), checked.errors)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from sandbox.hubspot.errors import bad_json, invalid
-from sandbox.hubspot.store import HubSpotStore, Table
+from sandbox.hubspot.store import HubSpotStore
+from sandbox.hubspot.tables import Table
 from sandbox.hubspot.values import instant, whole
 
 LARGEST_PAGE = 100

@@ -63,9 +63,14 @@ class Property:
     data_sensitivity: str = "non_sensitive"
     hints: Mapping[str, object] = field(default_factory=dict)
     allowed: frozenset[str] = field(init=False)
+    plain: bool = field(init=False)
+    """Whether it takes any text that is not too long."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allowed", frozenset(option.value for option in self.options))
+        closed = self.read_only or self.calculated or self.archived or self.references is not None
+        is_email = self.hubspot_defined and self.name in {"email", "hs_additional_emails"}
+        object.__setattr__(self, "plain", self.type == "string" and not closed and not is_email)
 
     @property
     def is_multiple(self) -> bool:

@@ -71,6 +71,7 @@ class Links:
         self._singulars = dict(singulars)
         self._kinds: dict[Pair, dict[Key, Kind]] = {}
         self._links: dict[Pair, dict[int, dict[int, frozenset[Key]]]] = {}
+        self._sets: dict[frozenset[Key], frozenset[Key]] = {}
         self._next_id = FIRST_OWN_ID
         self.generation = 0
         for one, other, type_id, inverse_id in _PLAIN:
@@ -184,7 +185,8 @@ class Links:
     def _set(self, one: str, number: int, other: str, to: int, keys: frozenset[Key]) -> None:
         links = self._links.setdefault((one, other), {}).setdefault(number, {})
         if keys:
-            links[to] = keys
+            # One set for all that are alike: there are millions.
+            links[to] = self._sets.setdefault(keys, keys)
         else:
             links.pop(to, None)
 

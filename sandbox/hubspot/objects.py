@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import urlencode
 
 from sandbox.hubspot.associations import checked_associations, shown_associations
@@ -19,7 +18,7 @@ from sandbox.hubspot.call import (
 from sandbox.hubspot.definitions import ObjectType
 from sandbox.hubspot.errors import attributes_not_set, conflict, invalid, not_found
 from sandbox.hubspot.search import MOST_CHARACTERS, search
-from sandbox.hubspot.store import Record, Table, UniqueKey, Write, live_record
+from sandbox.hubspot.tables import Record, Table, UniqueKey, Write, live_record
 from sandbox.hubspot.values import whole
 
 SMALLEST_PAGE = 10
@@ -40,7 +39,7 @@ def list_records(call: Call) -> Answer:
     asked = call.listed("associations")
     body: dict[str, object] = {
         "results": [
-            call.store.shown(table, table.records[number], names, with_history)
+            call.store.read(table, table.records[number], names, with_history)
             | shown_associations(call.store, table, number, asked)
             for number in page
         ]
@@ -69,7 +68,7 @@ def read_record(call: Call) -> Answer:
     names = names_to_show(table, call.listed("properties"))
     with_history = [n for n in call.listed("propertiesWithHistory") if table.defined(n)]
     linked = shown_associations(call.store, table, record.number, call.listed("associations"))
-    return Answer(200, call.store.shown(table, record, names, with_history) | linked)
+    return Answer(200, call.store.read(table, record, names, with_history) | linked)
 
 
 def create_record(call: Call) -> Answer:
@@ -77,7 +76,7 @@ def create_record(call: Call) -> Answer:
     table = call.table
     body = call.json()
     links = checked_associations(call, table, body)
-    write = replace(checked_create(call, table, given_properties(body, "ObjectCreate"), {}), links=links)
+    write = checked_create(call, table, given_properties(body, "ObjectCreate"), {})._replace(links=links)
     record = call.store.apply(table, write, call.store.now())
     location = f"https://api.hubapi.com{call.path}/{record.number}"
     return Answer(201, written(call, table, record, write), {"Location": location})
@@ -114,7 +113,7 @@ def merge_records(call: Call) -> Answer:
             f"Object to merge is not a valid {table.kind.singular} or is already in the process of being merged"
         )
     record = call.store.unite(table, primary, secondary)
-    shown = call.store.shown(table, record, sorted(filter(table.defined, record.values)))
+    shown = call.store.read(table, record, sorted(filter(table.defined, record.values)))
     return Answer(200, shown)
 
 
@@ -142,7 +141,7 @@ def search_records(call: Call) -> Answer:
     answer: dict[str, object] = {
         "total": found.total,
         "results": [
-            store.shown(table, record, names) for record in current if record is not None and record.archived is None
+            store.read(table, record, names) for record in current if record is not None and record.archived is None
         ],
     }
     if found.after is not None:
@@ -168,7 +167,7 @@ def checked_create(call: Call, table: Table, given: Mapping[str, object], claims
             f"Error creating {kind.label}. Some required properties were not set.",
             context={"properties": missing},
         )
-    call.store.refuse_stage(table, {}, changes)
+    call.store.refuse_stage(table, None, changes)
     if call.normalises:
         call.store.refuse_unfilled(table, None, changes)
     number = table.next_number()
@@ -191,9 +190,9 @@ def checked_update(
 ) -> Write:
     """Check changes to a record and claim its unique values. Stores nothing."""
     changes, warnings = call.store.check(table, given, normalises=call.normalises)
-    call.store.refuse_stage(table, record.values, changes)
+    call.store.refuse_stage(table, record, changes)
     if call.normalises:
-        call.store.refuse_unfilled(table, record.values, changes)
+        call.store.refuse_unfilled(table, record, changes)
     call.store.refuse_taken(table, changes, record.number, claims)
     return _claimed(table, Write(record.number, changes, warnings), claims)
 
@@ -206,9 +205,12 @@ def _claimed(table: Table, write: Write, claims: dict[UniqueKey, int]) -> Write:
 
 def written(call: Call, table: Table, record: Record, write: Write) -> dict[str, object]:
     """Show a record after a write: the properties written and those that HubSpot fills in."""
-    values = record.values
-    names = {*write.changes, *(values if write.is_new else table.filled & values.keys())}
-    body = call.store.shown(table, record, sorted(names))
+    values, changes = record.values, write.changes
+    names = sorted({*changes, *values}) if write.is_new else table.names_after(tuple(changes))
+    properties: dict[str, str | None] = {name: values[name] for name in names if name in values}
+    # What was cleared and never set is shown, too.
+    properties.update((name, None) for name in changes if name not in values)
+    body = call.store.shown(table, record, values, properties)
     if write.warnings:
         body["warnings"] = [warning.shown() for warning in write.warnings]
     return body

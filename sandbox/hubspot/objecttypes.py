@@ -456,6 +456,26 @@ TASKS = ObjectType(
 )
 
 OBJECT_TYPES = (CONTACTS, COMPANIES, DEALS, TICKETS, TASKS)
+# What the world's sellers made a type of their own for.
+SUBSCRIPTION_PROPERTIES = tuple(
+    Property(
+        name,
+        label,
+        kind,
+        field_type,
+        "subscriptions_information",
+        unique=name == "subscription_key",
+        created_at="2025-02-03T10:15:00Z",
+        updated_at="2025-02-03T10:15:00Z",
+    )
+    for name, label, kind, field_type in (
+        ("subscription_name", "Subscription name", "string", "text"),
+        ("subscription_key", "Subscription key", "string", "text"),
+        ("plan", "Plan", "string", "text"),
+        ("seats", "Seats", "number", "number"),
+        ("renews_on", "Renews on", "date", "date"),
+    )
+)
 
 
 def custom_type(  # noqa: PLR0913 - what an account says of its own type

@@ -10,7 +10,7 @@ from typing import cast
 from sandbox.hubspot.call import Answer, Call, batch_answer, text_list
 from sandbox.hubspot.definitions import FIELD_TYPES, Group, Option, Property
 from sandbox.hubspot.errors import HubSpotError, attributes_not_set, bad_json, invalid, not_found
-from sandbox.hubspot.store import Table
+from sandbox.hubspot.tables import Table
 from sandbox.hubspot.values import instant
 
 MOST_CUSTOM = 1000

@@ -11,7 +11,7 @@ from sandbox.hubspot.definitions import DEFINED_AT, Property
 from sandbox.hubspot.errors import attributes_not_set, bad_json, conflict, invalid, not_found
 from sandbox.hubspot.objecttypes import custom_type
 from sandbox.hubspot.properties import definition_of
-from sandbox.hubspot.store import Table
+from sandbox.hubspot.tables import Table
 from sandbox.hubspot.values import instant
 
 MOST_TYPES = 10

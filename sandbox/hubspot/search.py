@@ -18,7 +18,8 @@ import orjson
 
 from sandbox.hubspot.definitions import Property
 from sandbox.hubspot.errors import HubSpotError, invalid
-from sandbox.hubspot.store import HubSpotStore, Record, Table
+from sandbox.hubspot.store import HubSpotStore
+from sandbox.hubspot.tables import Record, Table
 from sandbox.hubspot.values import epoch, whole
 
 MOST_CHARACTERS = 3000

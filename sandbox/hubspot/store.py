@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
-from sandbox.hubspot.consents import Consents
-from sandbox.hubspot.definitions import ADMIN_USER_ID, Group, ObjectType, Property
-from sandbox.hubspot.errors import Failure, HubSpotError, InvalidValues, invalid, not_found
+from sandbox.hubspot.consents import Consent, Consents
+from sandbox.hubspot.definitions import ObjectType, Property
+from sandbox.hubspot.errors import Failure, HubSpotError, InvalidValues, invalid
 from sandbox.hubspot.eventlog import EventLog
+from sandbox.hubspot.history import API, APP_ID, DELETION, IMPORT, MERGE, PERSON, SUBSCRIPTIONS, History, Source
 from sandbox.hubspot.limits import Limiter, Limits, Now
 from sandbox.hubspot.links import Kind, Links
-from sandbox.hubspot.objecttypes import OBJECT_TYPES
+from sandbox.hubspot.objecttypes import OBJECT_TYPES, SUBSCRIPTION_PROPERTIES, custom_type
 from sandbox.hubspot.stages import facts, options, standard_pipelines
+from sandbox.hubspot.tables import Record, Rule, SearchIndex, Table, UniqueKey, Values, Write, folded
 from sandbox.hubspot.values import (
+    LONGEST,
     InvalidValue,
     Normalised,
     furthest_stage,
@@ -29,196 +30,16 @@ from sandbox.hubspot.values import (
     is_backward,
     milliseconds,
     stored,
-    whole,
 )
 from sandbox.hubspot.webhooks import Webhooks
 from sandbox.records import SeedRecord
 
-APP_ID = 19083857
 MOST_IDENTITIES = 250
 FIRST_ID = 70_000_000
-Values = dict[str, str]
-UniqueKey = tuple[str, str]
+# Seeds of these objects are no records of HubSpot's own types.
+CONSENTS, SUBSCRIPTIONS_TYPE = "consents", "subscriptions"
 # What a contact's worked-out values are made of.
 NAMING = frozenset({"email", "firstname", "lastname"})
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Who wrote a value, as a property's history says it."""
-
-    type: str
-    id: str
-    user_id: int | None = None
-
-
-API = Source("INTEGRATION", str(APP_ID))
-PERSON = Source("CRM_UI", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
-IMPORT = Source("IMPORT", "1")
-SUBSCRIPTIONS = Source("EMAIL", "SubscriptionStatuses")
-DELETION = Source("CRM", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
-MERGE = Source("MERGE_OBJECTS", f"userId:{ADMIN_USER_ID}", ADMIN_USER_ID)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record at one time; times are epoch milliseconds."""
-
-    number: int
-    values: Values
-    created: int
-    updated: int
-    archived: int | None = None
-
-
-class Revision(NamedTuple):
-    """One value that a property had, since when, and who wrote it.
-
-    A tuple, because a batch of writes makes a thousand of them.
-    """
-
-    value: str
-    at: int
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A property that an admin wants filled: on create, or in every write once `condition` has `value`."""
-
-    name: str
-    condition: str | None = None
-    value: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A checked write: ready to be stored. `number` is set for a new record too, `links` only for one."""
-
-    number: int
-    changes: Values
-    warnings: tuple[Normalised, ...] = ()
-    is_new: bool = False
-    links: Sequence[tuple[Table, int, Sequence[Kind]]] = ()
-
-
-class SearchIndex:
-    """Records as search sees them: as they were `lag` milliseconds ago.
-
-    Kept in the order of modification, oldest first, because a write takes a record out and puts
-    it back at the end.
-    """
-
-    def __init__(self, lag: int) -> None:
-        self._lag = lag
-        self._waiting: deque[tuple[int, int, Record | None]] = deque()
-        self._records: dict[int, Record] = {}
-        self.generation = 0
-        self.last_search: tuple[bytes, tuple[int, ...]] = (b"", ())
-
-    def fill(self, records: Iterable[Record]) -> None:
-        """Index what is there from the start, with no lag."""
-        self._records = {record.number: record for record in sorted(records, key=lambda record: record.updated)}
-
-    def put(self, number: int, record: Record | None, now: int) -> None:
-        """Let a change be seen when the lag has passed; None takes the record out."""
-        self._waiting.append((now + self._lag, number, record))
-        self.at(now)
-
-    def at(self, now: int) -> dict[int, Record]:
-        """Give what search sees now."""
-        while self._waiting and self._waiting[0][0] <= now:
-            _, number, record = self._waiting.popleft()
-            self._records.pop(number, None)
-            if record is not None:
-                self._records[number] = record
-            self.generation += 1
-        return self._records
-
-
-@dataclass(slots=True)
-class Table:
-    """All records of one type, with their definitions and indexes.
-
-    `live` and `bin` are sorted record numbers; `merged` leads from an old number to the
-    survivor's; `taken` says which record has a unique value; `filled` are the properties that
-    HubSpot fills in and shows after every write; `about` is what the account says of its own type.
-    """
-
-    kind: ObjectType
-    properties: dict[str, Property]
-    groups: dict[str, Group]
-    index: SearchIndex
-    records: dict[int, Record] = field(default_factory=dict)
-    live: list[int] = field(default_factory=list)
-    bin: list[int] = field(default_factory=list)
-    merged: dict[int, int] = field(default_factory=dict)
-    taken: dict[UniqueKey, int] = field(default_factory=dict)
-    history: dict[int, dict[str, list[Revision]]] = field(default_factory=dict)
-    unique: frozenset[str] = frozenset()
-    last_number: int = 0
-    about: dict[str, object] = field(default_factory=dict)
-    rules: list[Rule] = field(default_factory=list)
-    filled: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        read_only = (p.name for p in self.kind.properties if p.read_only)
-        self.filled = frozenset((*self.kind.on_create, *read_only, *(self.kind.pipeline or ())))
-
-    def next_number(self) -> int:
-        """Give out a record number; numbers rise and are never given twice."""
-        self.last_number += 1
-        return self.last_number
-
-    def defined(self, name: str) -> Property | None:
-        """Find a property that is not archived."""
-        found = self.properties.get(name)
-        return None if found is None or found.archived else found
-
-    def find(self, record_id: str, id_property: str | None = None) -> Record | None:
-        """Find a live record by id, or by a property whose values are unique.
-
-        Does not follow merges.
-        """
-        if id_property is None or id_property == "hs_object_id":
-            number = whole(record_id)
-        else:
-            if id_property not in self.unique or id_property == "hs_additional_emails":
-                raise invalid(
-                    f"Unable to perform update/upsert by non-unique {self.kind.type_id} property {id_property}"
-                )
-            number = self.taken.get((id_property, _fold(record_id)))
-        record = None if number is None else self.records.get(number)
-        return None if record is None or record.archived is not None else record
-
-    def find_archived(self, record_id: str) -> Record | None:
-        """Find a record in the recycle bin by id."""
-        number = whole(record_id)
-        record = None if number is None else self.records.get(number)
-        return None if record is None or record.archived is None else record
-
-    def survivor(self, record_id: str) -> str:
-        """Give the id that a merged record's id stands for now, or the id itself."""
-        number = whole(record_id)
-        return record_id if number is None else str(self.merged.get(number, record_id))
-
-    def name_unique(self) -> None:
-        """Note again which properties must be unique, after definitions changed."""
-        names = {p.name for p in self.properties.values() if p.unique and not p.archived}
-        if self.kind.has_email:
-            names |= {"email", "hs_additional_emails"}
-        self.unique = frozenset(names)
-
-    def unique_keys(self, values: Mapping[str, str]) -> Iterator[UniqueKey]:
-        """List what nobody else may have; additional addresses count as emails."""
-        for name in self.unique:
-            value = values.get(name)
-            if not value:
-                continue
-            if name == "hs_additional_emails":
-                yield from (("email", _fold(part)) for part in value.split(";") if part.strip())
-            else:
-                yield name, _fold(value)
 
 
 class HubSpotStore:
@@ -282,7 +103,7 @@ class HubSpotStore:
         given = {name: "" if value is None else value for name, value in properties.items()}
         try:
             changes, _ = self.check(table, given, normalises=True)
-            self.refuse_stage(table, record.values, changes)
+            self.refuse_stage(table, record, changes)
             self.refuse_taken(table, changes, record.number, {})
         except HubSpotError as error:
             raise ValueError(error.message) from error
@@ -300,13 +121,36 @@ class HubSpotStore:
         """Move a record to the recycle bin."""
         self.archive(*self._known(object_type, record_id))
 
+    def restore(self, object_type: str, record_id: str) -> None:
+        """Take a record out of the recycle bin; its associations are gone.
+
+        Raises KeyError if it is not there, ValueError if another record has one of its unique values now.
+        """
+        table = self._table(object_type)
+        record = table.find_archived(record_id)
+        if record is None:
+            raise KeyError(f"HubSpot has no {table.kind.singular} {record_id} in its recycle bin")
+        values = dict(record.values)
+        clash = self.taken_by(table, values, record.number, {})
+        if clash is not None:
+            raise ValueError(f"{table.kind.singular} {clash[1]} has {clash[0][1]} now")
+        now = self.now()
+        table.bin.remove(record.number)
+        insort(table.live, record.number)
+        restored = Record(record.number, self._finished(table, values, now), record.created, now)
+        self._put(table, None, restored, now, values)
+        self._tell(table, "restore", record.number, DELETION, changeFlag="NEW")
+
     def records(self, object_type: str) -> list[dict[str, object]]:
         """Give the stored records, archived ones too, with every property that has a value."""
+        return list(self.each(object_type))
+
+    def each(self, object_type: str) -> Iterator[dict[str, object]]:
+        """Give the same records one by one; those that are archived or gone meanwhile are left out."""
         table = self._table(object_type)
-        return [
-            self.shown(table, record, sorted(filter(table.defined, record.values)))
-            for _, record in sorted(table.records.items())
-        ]
+        for number in sorted(table.records):
+            if record := table.records.get(number):
+                yield self.read(table, record, sorted(filter(table.defined, record.values)))
 
     def require(self, object_type: str, name: str, *, condition: str | None = None, value: str = "") -> None:
         """Want a property filled as an admin can: on create, or whenever another has some value."""
@@ -387,11 +231,11 @@ class HubSpotStore:
         if record.values.get("hs_email_optout", "false") != value:
             self.update(table, record, {"hs_email_optout": value}, SUBSCRIPTIONS, self.now())
 
-    def refuse_unfilled(self, table: Table, before: Mapping[str, str] | None, changes: Mapping[str, str]) -> None:
+    def refuse_unfilled(self, table: Table, before: Record | None, changes: Mapping[str, str]) -> None:
         """Raise HubSpot's 400 if a write would leave empty what an admin wants; `before` is None on create."""
         if not table.rules:
             return
-        after = {**(before or {}), **changes}
+        after = {**(before.values if before else {}), **changes}
         failures = []
         for rule in table.rules:
             if after.get(rule.name):
@@ -407,12 +251,13 @@ class HubSpotStore:
         if failures:
             raise invalid("The property values provided are invalid", errors=failures)
 
-    def refuse_stage(self, table: Table, before: Mapping[str, str], changes: Mapping[str, str]) -> None:
-        """Raise HubSpot's 400 if a record would be in a stage of another pipeline."""
+    def refuse_stage(self, table: Table, before: Record | None, changes: Mapping[str, str]) -> None:
+        """Raise HubSpot's 400 if a record would be in a stage of another pipeline; `before` is None on create."""
         names = table.kind.pipeline
         if names is None or not (names[0] in changes or names[1] in changes):
             return
-        pipeline, stage = (changes.get(name, before.get(name, "")) for name in names)
+        after = {**(before.values if before else {}), **changes}
+        pipeline, stage = (after.get(name, "") for name in names)
         row = self.pipelines[table.kind.name].get(pipeline)
         if stage and row is not None and stage not in row.stages:
             allowed = ", ".join(row.stages)
@@ -444,8 +289,11 @@ class HubSpotStore:
         warnings: list[Normalised] = []
         failures: list[Failure] = []
         for name, raw in given.items():
-            definition = table.defined(name)
-            if definition is None:
+            definition = table.properties.get(name)
+            if definition is not None and definition.plain and type(raw) is str and len(raw) <= LONGEST:
+                changes[name] = raw
+                continue
+            if definition is None or definition.archived:
                 message = f'Property "{name}" does not exist'
                 failures.append(Failure(name, "PROPERTY_DOESNT_EXIST", message))
                 continue
@@ -558,7 +406,7 @@ class HubSpotStore:
         now = self.now()
         self._take_out(table, record, now)
         self.links.forget(table.kind.name, record.number)
-        table.records[record.number] = replace(record, archived=now)
+        table.records[record.number] = record.binned(now)
         insort(table.bin, record.number)
         self._tell(table, "deletion", record.number, DELETION, changeFlag="DELETED")
 
@@ -600,7 +448,7 @@ class HubSpotStore:
             table.merged[int(old)] = number
         united = Record(number, self._finished(table, values, now), created, now)
         self.links.move(table.kind.name, primary.number, secondary.number, number)
-        table.history[number] = {name: [Revision(value, now, MERGE)] for name, value in values.items()}
+        table.history[number] = History(united.fold(), now, MERGE)
         insort(table.live, number)
         self._put(table, None, united, now, values)
         self._tell(
@@ -615,15 +463,24 @@ class HubSpotStore:
         )
         return united
 
-    def shown(
+    def read(
         self, table: Table, record: Record, names: Iterable[str], with_history: Collection[str] = ()
     ) -> dict[str, object]:
-        """Give a record as the API does, with the named properties."""
+        """Give a record as the API does, with the named properties and the histories of some."""
         values = record.values
+        body = self.shown(table, record, values, {name: values.get(name) for name in names})
+        if with_history:
+            body["propertiesWithHistory"] = {name: self._revisions(table, record, name) for name in with_history}
+        return body
+
+    def shown(
+        self, table: Table, record: Record, values: Mapping[str, str], properties: Mapping[str, str | None]
+    ) -> dict[str, object]:
+        """Give a record, which has these values, as the API does, with these properties."""
         kind = table.kind
         body: dict[str, object] = {
             "id": str(record.number),
-            "properties": {name: values.get(name) for name in names},
+            "properties": properties,
             "createdAt": values[kind.created],
             "updatedAt": values[kind.modified],
             "archived": record.archived is not None,
@@ -631,8 +488,6 @@ class HubSpotStore:
         }
         if record.archived is not None:
             body["archivedAt"] = instant(record.archived)
-        if with_history:
-            body["propertiesWithHistory"] = {name: self._revisions(table, record, name) for name in with_history}
         return body
 
     def _tell(self, table: Table, what: str, number: int, source: Source, **rest: object) -> None:
@@ -672,10 +527,7 @@ class HubSpotStore:
 
     def _revisions(self, table: Table, record: Record, name: str) -> list[dict[str, object]]:
         """List what a property was, newest first."""
-        known = table.history.get(record.number, {}).get(name)
-        if known is None:
-            value = record.values.get(name)
-            known = [] if value is None else [_first_revision(record, value)]
+        history = table.history.get(record.number) or _beginning(record)
         return [
             {
                 "value": revision.value,
@@ -684,22 +536,16 @@ class HubSpotStore:
                 "sourceId": revision.source.id,
                 **({"updatedByUserId": revision.source.user_id} if revision.source.user_id is not None else {}),
             }
-            for revision in reversed(known)
+            for revision in reversed(history.revisions(name, table.kind.revisions))
         ]
 
-    def _remember(self, table: Table, record: Record, changes: Values, now: int, source: Source) -> None:
-        """Add the values that differ to the properties' histories, and forget the oldest."""
-        history = table.history.setdefault(record.number, {})
-        for name, value in changes.items():
-            before = record.values.get(name)
-            if value == before:
-                continue
-            revisions = history.get(name)
-            if revisions is None:
-                revisions = history[name] = [] if before is None else [_first_revision(record, before)]
-            revisions.append(Revision(value, now, source))
-            if len(revisions) > table.kind.revisions:
-                del revisions[0]
+    @staticmethod
+    def _remember(table: Table, record: Record, changes: Values, now: int, source: Source) -> None:
+        """Add a write to a record's history."""
+        history = table.history.get(record.number)
+        if history is None:
+            history = table.history[record.number] = _beginning(record)
+        history.add(changes, now, source, table.kind.revisions)
 
     def _finished(self, table: Table, values: Values, now: int, changes: Collection[str] = NAMING) -> Values:
         """Add what HubSpot works out itself, from the values and from which of them changed."""
@@ -725,8 +571,7 @@ class HubSpotStore:
             old, new = set(table.unique_keys(was)), set(table.unique_keys(after.values))
             self._release(table, old - new, after.number)
             table.taken.update(dict.fromkeys(new - old, after.number))
-        table.records[after.number] = after
-        table.index.put(after.number, after, now)
+        table.keep(after, now)
 
     def _take_out(self, table: Table, record: Record, now: int) -> None:
         del table.records[record.number]
@@ -741,29 +586,65 @@ class HubSpotStore:
 
     def _plant(self, seed: SeedRecord) -> None:
         """Store a record of the world as it is; nothing but its properties' names is checked."""
-        table = self._table(seed.object)
-        unknown = [name for name in seed.properties if name not in table.properties]
-        if unknown:
+        created, updated = milliseconds(seed.created_at), milliseconds(seed.updated_at)
+        if seed.object == CONSENTS:
+            for subscription, state in seed.properties.items():
+                self.consents.say(seed.id, int(subscription), Consent(str(state), updated, IMPORT.type))
+            return
+        table = self._subscriptions() if seed.object == SUBSCRIPTIONS_TYPE else self._table(seed.object)
+        if not seed.properties.keys() <= table.properties.keys():
+            unknown = sorted(seed.properties.keys() - table.properties.keys())
             raise ValueError(f"{seed.object} {seed.id}: HubSpot has no property {unknown[0]}")
-        number, created = int(seed.id), milliseconds(seed.created_at)
-        updated = milliseconds(seed.updated_at)
+        number = int(seed.id)
         values = {name: str(v) for name, v in seed.properties.items() if v is not None}
         values |= {
             "hs_object_id": seed.id,
             table.kind.created: instant(created),
             "hs_object_source": IMPORT.type,
         }
+        older = [old for old in values.get("hs_merged_object_ids", "").split(";") if old]
+        table.merged.update((int(old), number) for old in older)
         if table.kind.has_email:
-            values["hs_all_contact_vids"] = seed.id
+            values["hs_all_contact_vids"] = ";".join((seed.id, *older))
+            if values.get("hs_email_optout") == "true":
+                self.consents.opt_out(folded(values.get("email", "")), updated, IMPORT.type)
         values = self._finished(table, values, updated)
         record = Record(number, values, created, updated, updated if seed.archived else None)
         table.records[number] = record
+        table.freshen(record)
         if seed.archived:
             table.bin.append(number)
             return
         table.live.append(number)
         for key in table.unique_keys(values):
             table.taken.setdefault(key, number)
+        linked: set[str] = set()
+        for object_type, record_id in seed.links:
+            other = self._table(object_type).kind.name
+            kinds = self.links.kinds(table.kind.name, other).values()
+            first = () if other in linked else [kind for kind in kinds if kind.only]
+            self.links.put(table.kind.name, number, other, int(record_id), first)
+            linked.add(other)
+
+    def _subscriptions(self) -> Table:
+        """Give the type of their own that the world's sellers made, and make it if it is not there."""
+        name = f"p{self.portal_id}_{SUBSCRIPTIONS_TYPE}"
+        if name not in self.tables:
+            kind = custom_type(
+                type_id=f"2-{self.new_id()}",
+                name=name,
+                singular=SUBSCRIPTIONS_TYPE,
+                display="subscription_name",
+                required=("subscription_name",),
+                searchable=("subscription_name", "subscription_key"),
+                properties=SUBSCRIPTION_PROPERTIES,
+            )
+            table = self.add_type(kind, (name, f"p_{SUBSCRIPTIONS_TYPE}", kind.type_id))
+            table.about["labels"] = {"singular": "Subscription", "plural": "Subscriptions"}
+            for other in ("companies", "contacts", "deals"):
+                partner = self.tables[other].kind
+                self.links.connect(name, other, {one.name: one.singular for one in (kind, partner)})
+        return self.tables[name]
 
     def _table(self, object_type: str) -> Table:
         name = self._type_names.get(object_type.lower())
@@ -779,22 +660,10 @@ class HubSpotStore:
         return table, record
 
 
-def live_record(table: Table, record_id: str, id_property: str | None = None) -> Record:
-    """Find a live record for a call about one record, following merges, or answer 404."""
-    record = table.find(table.survivor(record_id) if id_property is None else record_id, id_property)
-    if record is None:
-        raise not_found()
-    return record
-
-
-def _first_revision(record: Record, value: str) -> Revision:
-    """Work out the revision that a value had from the record's start: none is kept for those."""
+def _beginning(record: Record) -> History:
+    """Begin the history of a record that nobody has changed."""
     made_by_api = record.values.get("hs_object_source") == API.type
-    return Revision(value, record.created, API if made_by_api else IMPORT)
-
-
-def _fold(value: str) -> str:
-    return value.strip().lower()
+    return History(record.fold(), record.created, API if made_by_api else IMPORT)
 
 
 def _joined(definition: Property, before: str, after: str) -> str:

@@ -18,11 +18,12 @@ from sandbox.hubspot.objecttypes import LIFECYCLE_STAGES
 
 LONGEST = 65_536
 LARGEST_EXPONENT = 27
+LONGEST_NUMBER = 18
 DAY_MS = 86_400_000
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EMAIL = re.compile(r"[^\s@;,]+@[^\s@;,]+\.[^\s@;,]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,14}(\.[0-9]{0,10}[1-9])?")
-_WHOLE = re.compile(r"[0-9]{1,18}")
 _EPOCH = re.compile(r"-?\d{1,15}")
 
 
@@ -63,9 +64,17 @@ class Normalised:
 @lru_cache(maxsize=4096)
 def instant(ms: int) -> str:
     """Write epoch milliseconds as HubSpot does: no fraction when it is zero."""
-    seconds, fraction = divmod(ms, 1000)
-    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+    minutes, milliseconds_on = divmod(ms, 60_000)
+    days, minutes = divmod(minutes, 1440)
+    seconds, fraction = divmod(milliseconds_on, 1000)
+    text = f"{_day(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
     return f"{text}.{fraction:03d}Z" if fraction else f"{text}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    """Write the date so many days after 1970 began."""
+    return date.fromordinal(EPOCH_DAY + days).isoformat()
 
 
 def milliseconds(moment: datetime) -> int:
@@ -75,7 +84,7 @@ def milliseconds(moment: datetime) -> int:
 
 def whole(text: str) -> int | None:
     """Read a whole number as an id or a page size is written; None if it is none."""
-    return int(text) if _WHOLE.fullmatch(text) else None
+    return int(text) if len(text) <= LONGEST_NUMBER and text.isascii() and text.isdigit() else None
 
 
 @lru_cache(maxsize=4096)

@@ -592,6 +592,25 @@ def custom_object(name: str, label: str, plural: str, prefix: str) -> Entity:
     return Entity(name, label, plural, prefix, fields)
 
 
+def _subscription() -> Entity:
+    """Make the object that the world's sellers made for what companies pay for."""
+    made = custom_object("Subscription__c", "Subscription", "Subscriptions", "a00")
+    account = replace(
+        _reference("Account__c", "Account", "Account", children="Subscriptions__r"), relationship="Account__r"
+    )
+    fields = (
+        Field("Subscription_Key__c", "Subscription Key", "string", 40, external_id=True, id_lookup=True, unique=True),
+        account,
+        Field("Plan__c", "Plan", "string", 40),
+        Field("Seats__c", "Seats", "double", precision=18),
+        Field("Renews_On__c", "Renews On", "date"),
+    )
+    return replace(made, fields=(*made.fields, *fields))
+
+
+SUBSCRIPTION = _subscription()
+
+
 def person_account_field(field: Field) -> Field:
     """Give what a person account shows of a custom field of contacts."""
     name = f"{field.name.removesuffix('__c')}__pc"

@@ -1,7 +1,7 @@
 """One org: its schema, its rows, and what each user may see of them.
 
-Rows are dicts under the API names that are replaced, never changed, when a record is saved, so that
-whoever holds one holds the record as it was.
+Rows are dicts under the API names, kept packed: whoever reads one has a copy of the record as it was, and a change
+is kept only by saving it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sandbox.clock import Clock
+from sandbox.packing import pack, unpack
 
 from .errors import Refused, refused
 from .ids import checksum, make_id
@@ -39,14 +40,16 @@ class Org:
         self.clock = clock
         self.schema = Schema(OBJECTS)
         self.changed = clock.now()  # when the schema or a permission last changed
-        self._rows: dict[str, dict[str, Row]] = {one.name: {} for one in self.schema.entities()}
-        self._holders: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+        self._rows: dict[str, dict[str, bytes]] = {one.name: {} for one in self.schema.entities()}
+        # By object and field, then by value: the one record that has it, or several.
+        self._holders: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {}
         self._grants: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._writable: dict[tuple[str | None, str, bool], dict[str, tuple[Field, Reader]]] = {}
         self.rules = Rules()
         self.person_accounts = False
         self._undo: list[tuple[Entity, str, Row | None]] | None = None
         self._locks: dict[str, int] = {}
+        self.purged: dict[str, dict[str, str]] = {}  # by object and id: when what left the recycle bin was deleted
         self._made = 0
         self._second, self._written = clock.now().replace(microsecond=0), write_time(clock.now())
         self._plant()
@@ -96,23 +99,28 @@ class Org:
             if record_id not in self._rows[entity.name]:
                 return record_id
 
-    def rows(self, entity: Entity) -> Iterable[Row]:
-        """Give an object's rows, the deleted ones too."""
-        return self._rows[entity.name].values()
+    def rows(self, entity: Entity) -> Iterator[Row]:
+        """Give an object's rows, the deleted ones too; none may be made or dropped meanwhile, but saved they may be."""
+        return map(unpack, self._rows[entity.name].values())
+
+    def count(self, entity: Entity) -> int:
+        """Count an object's rows, the deleted ones too."""
+        return len(self._rows[entity.name])
 
     def row(self, entity: Entity, record_id: str) -> Row | None:
         """Find a row, deleted or not, by its 18-character id."""
-        return self._rows[entity.name].get(record_id)
+        packed = self._rows[entity.name].get(record_id)
+        return None if packed is None else unpack(packed)
 
     def find(self, record_id: object) -> Row | None:
         """Find a row of any object that is not deleted."""
         entity = self.schema.entity_of(record_id) if isinstance(record_id, str) else None
-        row = None if entity is None else self._rows[entity.name].get(str(record_id))
+        row = None if entity is None else self.row(entity, str(record_id))
         return None if row is None or row.get("IsDeleted") else row
 
     def user_named(self, username: str) -> str | None:
         """Find an active user by the name that they log in with."""
-        for row in self._rows["User"].values():
+        for row in self.rows(self.schema.known("User")):
             if str(row["Username"]).lower() == username.lower() and row.get("IsActive"):
                 return str(row["Id"])
         return None
@@ -120,12 +128,11 @@ class Org:
     def save(self, entity: Entity, row: Row) -> None:
         """Put a row in place of the one with its id, if there is one."""
         record_id = str(row["Id"])
-        before = self._rows[entity.name].get(record_id)
-        self._replace(entity, record_id, before, row)
+        self._replace(entity, record_id, self.row(entity, record_id), row)
 
     def remove(self, entity: Entity, record_id: str) -> None:
-        """Drop a row of a setup object, which has no recycle bin."""
-        self._replace(entity, record_id, self._rows[entity.name].get(record_id), None)
+        """Drop a row: of a setup object, which has no recycle bin, or out of the bin."""
+        self._replace(entity, record_id, self.row(entity, record_id), None)
 
     def _replace(self, entity: Entity, record_id: str, old: Row | None, new: Row | None) -> None:
         if self._undo is not None:
@@ -139,7 +146,7 @@ class Org:
         if new is None:
             self._rows[entity.name].pop(record_id, None)
         else:
-            self._rows[entity.name][record_id] = new
+            self._rows[entity.name][record_id] = pack(new)
         if entity.setup:
             self._grants.clear()
             self._touch()
@@ -153,13 +160,13 @@ class Org:
         """Take a record from one place of an index to another."""
         index = self._holders.setdefault((entity.name, field.name), {})
         if before is not None:
-            others = tuple(one for one in index[before] if one != record_id)
+            others = tuple(one for one in _several(index[before]) if one != record_id)
             if others:
-                index[before] = others
+                index[before] = others if len(others) > 1 else others[0]
             else:
                 del index[before]
         if after is not None:
-            index[after] = (*index.get(after, ()), record_id)
+            index[after] = (*_several(index[after]), record_id) if after in index else record_id
 
     def holders(self, entity: Entity, field: Field, value: object) -> tuple[str, ...]:
         """Find the live records with a value of a field that records are looked up by."""
@@ -167,7 +174,7 @@ class Org:
             row = self.row(entity, str(value))
             return () if row is None or row.get("IsDeleted") else (str(value),)
         key = _index_key(field, {field.name: value})
-        return () if key is None else self._holders.get((entity.name, field.name), {}).get(key, ())
+        return () if key is None else _several(self._holders.get((entity.name, field.name), {}).get(key, ()))
 
     def lock(self, record_id: str, writes: int) -> None:
         """Let the next writes of a record find it locked by somebody else."""
@@ -240,7 +247,7 @@ class Org:
             self.add_field(self.schema.known("Account"), person_account_field(field))
         self.schema.add_field(entity, field)
         if field.default is not None:
-            for row in list(self.rows(entity)):
+            for row in self.rows(entity):
                 self.save(entity, {**row, field.name: field.default})
         self._touch()
 
@@ -249,7 +256,7 @@ class Org:
         if self.person_accounts and entity.name == "Contact":
             self.remove_field(self.schema.known("Account"), person_account_field(field))
         self.schema.remove_field(entity, field.name)
-        for row in list(self.rows(entity)):
+        for row in self.rows(entity):
             self.save(entity, {key: value for key, value in row.items() if key != field.name})
         permissions = self.schema.entity("FieldPermissions")
         if permissions is not None:
@@ -289,10 +296,10 @@ class Org:
         if user_id not in self._grants:
             held = {
                 row["PermissionSetId"]
-                for row in self._rows["PermissionSetAssignment"].values()
+                for row in self.rows(self.schema.known("PermissionSetAssignment"))
                 if row["AssigneeId"] == user_id
             }
-            rows = [row for row in self._rows["FieldPermissions"].values() if row["ParentId"] in held]
+            rows = [row for row in self.rows(self.schema.known("FieldPermissions")) if row["ParentId"] in held]
             self._grants[user_id] = (
                 frozenset(str(row["Field"]) for row in rows if row["PermissionsRead"]),
                 frozenset(str(row["Field"]) for row in rows if row["PermissionsEdit"]),
@@ -405,6 +412,10 @@ def _user(first: str, last: str, email: str) -> Row:
         "UserType": "Standard",
         "TimeZoneSidKey": "GMT",
     }
+
+
+def _several(ids: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (ids,) if isinstance(ids, str) else ids
 
 
 def _same(old: Row, new: Row, name: str) -> bool:

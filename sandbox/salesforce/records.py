@@ -121,11 +121,9 @@ async def deleted(call: Call) -> Response:
     """List the records deleted in a period."""
     _, entity = call.addressed()
     start, end = _period(call, entity, days=15)
-    gone = [
-        {"deletedDate": row["SystemModstamp"], "id": row["Id"]}
-        for row in call.org.rows(entity)
-        if row.get("IsDeleted") and start <= str(row["SystemModstamp"]) < end
-    ]
+    in_bin = {str(row["Id"]): str(row["SystemModstamp"]) for row in call.org.rows(entity) if row.get("IsDeleted")}
+    listed = in_bin | call.org.purged.get(entity.name, {})
+    gone = [{"deletedDate": when, "id": record_id} for record_id, when in listed.items() if start <= when < end]
     earliest = write_time(call.org.clock.now() - timedelta(days=15))
     return json_response({"deletedRecords": gone, "earliestDateAvailable": earliest, "latestDateCovered": end})
 

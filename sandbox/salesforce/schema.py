@@ -113,6 +113,7 @@ class Schema:
         }
         self._indexed = {name: self._find_indexed(name) for name in self._fields}
         self._required: dict[str, tuple[str, ...]] = {}
+        self._defaults: dict[str, Row] = {}
 
     def _find_indexed(self, name: str) -> tuple[Field, ...]:
         return tuple(field for field in self._fields[name].values() if field.indexed)
@@ -130,6 +131,13 @@ class Schema:
                 if not field.nillable and field.createable and field.type != "boolean"
             )
         return self._required[entity.name]
+
+    def defaults(self, entity: Entity) -> Row:
+        """Give the values that a new record has unless others are given, as a dict of the caller's own."""
+        if entity.name not in self._defaults:
+            fields = self._fields[entity.name].values()
+            self._defaults[entity.name] = {one.name: one.default for one in fields if one.default is not None}
+        return dict(self._defaults[entity.name])
 
     def entities(self) -> list[Entity]:
         """Give every object in alphabetical order."""
@@ -160,6 +168,7 @@ class Schema:
         self._fields[entity.name][new.name.lower()] = new
         self._indexed[entity.name] = self._find_indexed(entity.name)
         self._required.pop(entity.name, None)
+        self._defaults.pop(entity.name, None)
 
     def add_entity(self, entity: Entity) -> None:
         """Add an object."""
@@ -168,12 +177,14 @@ class Schema:
         self._fields[entity.name] = {one.name.lower(): one for one in entity.fields}
         self._indexed[entity.name] = self._find_indexed(entity.name)
         self._required.pop(entity.name, None)
+        self._defaults.pop(entity.name, None)
 
     def remove_field(self, entity: Entity, name: str) -> None:
         """Take a field away."""
         del self._fields[entity.name][name.lower()]
         self._indexed[entity.name] = self._find_indexed(entity.name)
         self._required.pop(entity.name, None)
+        self._defaults.pop(entity.name, None)
 
     def parents(self, entity: Entity) -> list[tuple[Entity, Field]]:
         """Give the (child object, field) pairs that point at an object."""

@@ -55,7 +55,9 @@ class Sessions:
         """Find who a token belongs to; raises Refused with INVALID_SESSION_ID."""
         scheme, _, token = (authorization or "").partition(" ")
         user_id, opened = self._tokens.get(token, ("", self.store.clock.now()))
-        if scheme.lower() not in ("bearer", "oauth") or not user_id or self.store.clock.now() - opened >= TOKEN_LIFE:
+        now, ended = self.store.clock.now(), self.store.sessions_ended
+        is_over = now - opened >= TOKEN_LIFE or (ended is not None and opened <= ended)
+        if scheme.lower() not in ("bearer", "oauth") or not user_id or is_over:
             raise refused("INVALID_SESSION_ID", "Session expired or invalid", status=401)
         return user_id
 

@@ -84,6 +84,6 @@ def follow(org: Org, entity: Entity, row: Row, before: Row | None, stamp_id: str
         values = {"OpportunityId": row["Id"], "ContactId": row["ContactId"], "IsPrimary": True, "IsDeleted": False}
         org.save(role, {"Id": org.new_id(role), **values, **org.stamps(stamp_id, created=True)})
     if entity.name == "OpportunityContactRole" and row.get("IsPrimary"):
-        for other in list(org.rows(entity)):
+        for other in org.rows(entity):
             if other["OpportunityId"] == row["OpportunityId"] and other["Id"] != row["Id"] and other["IsPrimary"]:
                 org.save(entity, {**other, "IsPrimary": False, **org.stamps(stamp_id)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from sandbox.clock import Clock
 from sandbox.records import SeedRecord
@@ -12,7 +13,7 @@ from .conversion import Conversion, convert
 from .errors import Refused
 from .ids import full_id
 from .jobs import Jobs
-from .objects import custom_object, history_object
+from .objects import SUBSCRIPTION, custom_object, history_object
 from .org import ADMIN_ID, Org, View
 from .personaccounts import enable, is_person, mirror
 from .rules import DuplicateRule, Flow, Tracked, ValidationRule
@@ -42,24 +43,30 @@ class SalesforceStore:
     ) -> None:
         self.clock = clock
         self.daily_requests = daily_requests
+        self.sessions_ended: datetime | None = None
         self.org = Org(clock)
         self.jobs = Jobs(self.org)
         if person_accounts:
             enable(self.org)
+        self._shapes: set[tuple[str, ...]] = set()  # objects with fields that planted records were found to fit
         for record in records:
             self._plant(record)
 
     def _plant(self, record: SeedRecord) -> None:
+        if record.object == SUBSCRIPTION.name and self.org.schema.entity(SUBSCRIPTION.name) is None:
+            self.org.add_entity(SUBSCRIPTION)
         entity = self._entity(record.object)
         if full_id(record.id) != record.id or not record.id.startswith(entity.prefix):
             raise ValueError(f"{record.id} is not an 18-character id of {entity.name}")
         fields = self.org.schema.fields(entity)
-        row: Row = {one.name: one.default for one in fields.values() if one.default is not None}
-        for name, value in record.properties.items():
-            field = fields.get(name.lower())
-            if field is None:
-                raise ValueError(f"{entity.name} has no field {name}")
-            row[field.name] = value
+        shape = (entity.name, *record.properties)
+        if shape not in self._shapes:
+            unknown = [name for name in record.properties if name.lower() not in fields]
+            if unknown:
+                raise ValueError(f"{entity.name} has no field {unknown[0]}")
+            self._shapes.add(shape)
+        given = {name: value for name, value in record.properties.items() if value is not None}
+        row: Row = self.org.schema.defaults(entity) | given
         if "ownerid" in fields:
             row.setdefault("OwnerId", ADMIN_ID)
         if "isdeleted" in fields:
@@ -111,7 +118,7 @@ class SalesforceStore:
         org, person = self.org, self._person(winner)
         stamps = org.stamps(person.stamp_id)
         for child, field in org.schema.parents(entity):
-            for row in list(org.rows(child)):
+            for row in org.rows(child):
                 if row.get(field.name) == loser["Id"] and not row.get("IsDeleted"):
                     org.save(child, {**row, field.name: winner["Id"], **stamps})
         org.save(entity, {**self._row(entity, primary_id), **stamps})
@@ -127,9 +134,49 @@ class SalesforceStore:
             raise KeyError(f"{entity.name} records cannot be deleted")
         delete(self._person(row), entity, str(row["Id"]))
 
+    def restore(self, object_type: str, record_id: str) -> None:
+        """Take a record out of the recycle bin, and with it what was deleted along with it.
+
+        Raises KeyError if it is not there, or lost a merge.
+        """
+        entity, found = self._entity(object_type), full_id(record_id)
+        row = None if found is None else self.org.row(entity, found)
+        if row is None or not row.get("IsDeleted") or row.get("MasterRecordId") is not None:
+            raise KeyError(f"Salesforce has no {entity.name} {record_id} in its recycle bin")
+        person = self._person(row)
+        self.org.save(entity, {**row, **self.org.stamps(person.stamp_id), "IsDeleted": False})
+        for child, field in self.org.schema.parents(entity):
+            if field.cascade_delete and not child.setup:
+                along = (
+                    one["Id"]
+                    for one in self.org.rows(child)
+                    if one.get("IsDeleted")
+                    and one.get(field.name) == row["Id"]
+                    and one["SystemModstamp"] == row["SystemModstamp"]
+                    and one.get("MasterRecordId") is None
+                )
+                for one in list(along):
+                    self.restore(child.name, str(one))
+
+    def purge(self, object_type: str, record_id: str) -> None:
+        """Delete a record in the recycle bin for good: only the list of deletions still has it, for fifteen days.
+
+        Raises KeyError if it is not there.
+        """
+        entity, found = self._entity(object_type), full_id(record_id)
+        row = None if found is None else self.org.row(entity, found)
+        if row is None or not row.get("IsDeleted"):
+            raise KeyError(f"Salesforce has no {entity.name} {record_id} in its recycle bin")
+        self.org.remove(entity, str(row["Id"]))
+        self.org.purged.setdefault(entity.name, {})[str(row["Id"])] = str(row["SystemModstamp"])
+
     def lock(self, object_type: str, record_id: str, writes: int = 1) -> None:
         """Let the next writes of a record fail, as when somebody else is saving it."""
         self.org.lock(str(self._row(self._entity(object_type), record_id)["Id"]), writes)
+
+    def end_sessions(self) -> None:
+        """End every session that was opened until now; a new login works."""
+        self.sessions_ended = self.clock.now()
 
     # what an administrator sets up
 
@@ -200,9 +247,14 @@ class SalesforceStore:
 
     def records(self, object_type: str) -> list[dict[str, object]]:
         """Give all records of an object with all their fields, deleted ones too."""
+        return list(self.each(object_type))
+
+    def each(self, object_type: str) -> Iterator[dict[str, object]]:
+        """Give the same records one by one; none may be made meanwhile."""
         entity = self._entity(object_type)
         view = View(self.org, None, "/services/data/v66.0", deleted=True, tooling=entity.tooling)
-        return [view.record(entity, row) for row in self.org.rows(entity)]
+        for row in self.org.rows(entity):
+            yield view.record(entity, row)
 
     def _person(self, row: Row) -> Writer:
         """Write as the record's owner, or as the administrator if that is not a user."""

@@ -22,7 +22,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 def write_time(moment: datetime) -> str:
     """Write a moment in UTC to the second, as Salesforce stores it."""
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + ".000+0000"
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat()[:19] + ".000+0000"
 
 
 def read_time(text: str) -> datetime | None:

@@ -58,9 +58,9 @@ def delete(writer: Writer, entity: Entity, record_id: str, *, with_parent: bool 
         check_contact(org, row, row)
     for child, field in org.schema.parents(entity):
         if field.cascade_delete:
-            for one in list(org.rows(child)):
-                if one.get(field.name) == row["Id"] and not one.get("IsDeleted"):
-                    delete(writer, child, str(one["Id"]), with_parent=True)
+            held = (one for one in org.rows(child) if one.get(field.name) == row["Id"] and not one.get("IsDeleted"))
+            for child_id in [str(one["Id"]) for one in held]:
+                delete(writer, child, child_id, with_parent=True)
     if entity.setup:
         org.remove(entity, str(row["Id"]))
     else:

@@ -146,6 +146,7 @@ def test_a_missing_record_is_an_html_page_unless_json_is_asked_for(account: Acco
     assert (as_json.status_code, as_json.json()["category"]) == (404, "OBJECT_NOT_FOUND")
     page = client.get(f"{CONTACTS}/999", headers={"accept": "*/*"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html;charset=iso-8859-1")
+    assert client.get("/crm/v3/nothing").json() == {"status": "error", "message": "resource not found"}
 
 
 def test_too_long_an_address_is_refused_with_414(account: Account) -> None:
@@ -1068,3 +1069,36 @@ def test_two_hundred_calls_at_once_lose_nothing(account: Account) -> None:
     kept = {str(record["id"]): record["properties"] for record in store.records("contacts")}
     assert len(kept) == 201
     assert [kept[str(number)]["jobtitle"] for number in range(101, 191)] == [str(n) for n in range(101, 191)]  # type: ignore[index]
+
+
+def test_a_record_is_restored_with_its_values_unless_somebody_has_them_now(account: Account) -> None:
+    client, store = account(contact(1, "a@example.com", city="Ulm"), contact(2, "b@example.com"))
+    store.delete("contacts", "1")
+    store.restore("contacts", "1")
+    shown = client.get(f"{CONTACTS}/1", params={"properties": "city,email"}).json()
+    assert (shown["archived"], shown["properties"]["city"]) == (False, "Ulm")
+    assert [one["id"] for one in client.get(CONTACTS).json()["results"]] == ["1", "2"]
+    store.delete("contacts", "1")
+    assert update(client, (2, {"email": "a@example.com"})).status_code == 200
+    before = store.records("contacts")
+    with pytest.raises(ValueError, match=r"contact 2 has a@example\.com now"):
+        store.restore("contacts", "1")
+    with pytest.raises(KeyError):
+        store.restore("contacts", "2")
+    assert store.records("contacts") == before
+
+
+def test_a_refused_batch_leaves_nothing_half_done(account: Account) -> None:
+    client, store = account(contact(1, "a@example.com"), contact(2, "b@example.com"), contact(3, "c@example.com"))
+    before = store.records("contacts")
+    refused = update(client, (1, {"email": "new@example.com", "city": "Ulm"}), (2, {"hs_lead_status": "NO_SUCH"}))
+    assert refused.status_code == 400
+    clashing = update(client, (1, {"email": "x@example.com"}), (2, {"email": "c@example.com"}))
+    assert clashing.status_code == 400
+    inputs = [{"properties": {"email": email}} for email in ("fresh@example.com", "c@example.com")]
+    assert client.post(f"{CONTACTS}/batch/create", json={"inputs": inputs}).status_code == 409
+    assert store.records("contacts") == before
+    history = client.get(f"{CONTACTS}/1", params={"propertiesWithHistory": "email"}).json()["propertiesWithHistory"]
+    assert [one["value"] for one in history["email"]] == ["a@example.com"]
+    # What the refused batches claimed is free.
+    assert update(client, (3, {"email": "fresh@example.com"}), (2, {"email": "new@example.com"})).status_code == 200

@@ -250,8 +250,59 @@ def test_a_page_of_associations_says_where_the_next_begins(account: Account) -> 
     assert "paging" not in rest
 
 
-def test_types_that_cannot_be_associated_are_refused_and_version_3_is_not_served(account: Account) -> None:
+def test_types_that_cannot_be_associated_are_refused(account: Account) -> None:
     client, _ = account(*RECORDS)
     assert read(client, 1, path="/crm/associations/2026-09/tasks/tasks").status_code == 400
-    assert read(client, 1, path="/crm/v3/associations/contacts/companies").status_code == 404
     assert client.get(f"{CONTACTS}/999/associations/companies").status_code == 404
+
+
+OLD = "/crm/v3/associations/contacts/companies"
+
+
+def old(client: httpx.Client, verb: str, *items: tuple[int | str, int | str, str]) -> httpx.Response:
+    inputs = [{"from": {"id": one}, "to": {"id": to}, "type": kind} for one, to, kind in items]
+    return client.post(f"{OLD}/batch/{verb}", json={"inputs": inputs})
+
+
+def test_version_3_calls_associations_by_name(account: Account) -> None:
+    client, _ = account(*RECORDS)
+    made = old(client, "create", (101, 201, "contact_to_company"), (101, 202, "279"))
+    assert made.status_code == 201
+    assert made.json()["results"] == [
+        {"from": {"id": "101"}, "to": {"id": "201"}, "type": "contact_to_company"},
+        {"from": {"id": "101"}, "to": {"id": "202"}, "type": "contact_to_company_unlabeled"},
+    ]
+    old(client, "create", (101, 201, "279"))  # adds nothing, and takes no label away
+    answer = read(client, 101, 102, path=OLD)
+    assert (answer.status_code, answer.json()["errors"][0]["subCategory"]) == (
+        207,
+        "crm.associations.NO_ASSOCIATIONS_FOUND",
+    )
+    assert answer.json()["results"] == [
+        {
+            "from": {"id": "101"},
+            "to": [
+                {"id": "201", "type": "contact_to_company_unlabeled"},
+                {"id": "201", "type": "contact_to_company"},
+                {"id": "202", "type": "contact_to_company_unlabeled"},
+            ],
+        }
+    ]
+    assert listed(client, 101) == {201: [UNLABELLED, PRIMARY], 202: [UNLABELLED]}
+
+
+def test_version_3_takes_one_type_or_the_whole_association_away(account: Account) -> None:
+    client, _ = account(*RECORDS)
+    old(client, "create", (101, 201, "contact_to_company"), (102, 201, "contact_to_company"))
+    assert old(client, "archive", (101, 201, "contact_to_company")).status_code == 204
+    assert old(client, "archive", (102, 201, "contact_to_company_unlabeled")).status_code == 204
+    assert (listed(client, 101), listed(client, 102)) == ({201: [UNLABELLED]}, {})
+
+
+def test_version_3_lists_its_types_and_refuses_others(account: Account) -> None:
+    client, _ = account(*RECORDS)
+    assert {"id": "1", "name": "contact_to_company"} in client.get(f"{OLD}/types").json()["results"]
+    refused = old(client, "create", (101, 201, "contact_to_deal"), (101, 999, "contact_to_company"), (102, 201, "1"))
+    assert (refused.status_code, refused.json()["numErrors"], len(refused.json()["results"])) == (207, 2, 1)
+    assert listed(client, 101) == {}
+    assert old(client, "archive", (101, 201, "")).status_code == 400

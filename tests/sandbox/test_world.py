@@ -8,11 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.names import FREE_MAIL
-from sandbox.usage import Day
+from sandbox.product import FEATURES, PAGES, TRACK_TYPES
+from sandbox.usage import Day, browse
 from sandbox.world import build_world
 
 AS_OF = date(2026, 11, 21)
@@ -37,8 +39,36 @@ def test_a_world_that_went_on_is_the_world_built_later(seed: int, start: date, l
     assert all(map(same, lived.days(end), built.days(end)))
     assert len(lived.days(end)) == 400 + later
     assert lived.visitors == built.visitors
-    assert (lived.hubspot, lived.salesforce) == (built.hubspot, built.salesforce)
+    assert [*lived.hubspot, *lived.salesforce] == [*built.hubspot, *built.salesforce]
     assert lived.drift(end) == built.drift(end)
+
+
+def test_days_that_are_let_go_are_made_again_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = build_world(7, 60, AS_OF)
+    first = world.days(AS_OF)[0]
+    monkeypatch.setattr("sandbox.world.KEPT_MINUTES", 500)
+    assert sum(len(day.minute) for day in world.days(AS_OF)) > 5_000
+    again = world.days(AS_OF)[0]
+    assert again is not first
+    assert same(again, first)
+
+
+def test_browsing_is_part_of_the_minutes_it_describes() -> None:
+    kinds = ((PAGES, "page"), (FEATURES, "feature"), (TRACK_TYPES, "track"))
+    ever: dict[str, set[int]] = {name: set() for _, name in kinds}
+    for day in DAYS[-60:]:
+        spent = browse(WORLD.seed, day)
+        app = day.app[day.session]
+        for things, name in kinds:
+            column, events = getattr(spent, name), getattr(spent, f"{name}_events")
+            used = column >= 0
+            assert np.array_equal(used, events > 0)
+            assert np.array_equal(np.array([thing.app for thing in things])[column[used]], app[used])
+            ever[name] |= set(column.tolist())
+        assert np.all(spent.page_events + spent.feature_events <= day.events)
+        clicked = spent.feature >= 0
+        assert np.array_equal(np.array([f.page for f in FEATURES])[spent.feature[clicked]], spent.page[clicked])
+    assert ever == {name: set(range(-1, len(things))) for things, name in kinds}
 
 
 def test_another_seed_is_another_world() -> None:
@@ -112,9 +142,19 @@ def test_crm_records_are_dirty_in_every_promised_way() -> None:
 
 
 def test_crm_ids_are_unique_and_salesforce_checks_the_case() -> None:
-    ids = [r.id for r in (*WORLD.hubspot, *WORLD.salesforce)]
+    ids = [r.id for r in (*WORLD.hubspot, *WORLD.salesforce) if r.object != "consents"]
     assert len(set(ids)) == len(ids)
-    prefixes = {"Account": "001", "Contact": "003", "Lead": "00Q", "User": "005"}
+    prefixes = {
+        "Account": "001",
+        "Asset": "02i",
+        "Contact": "003",
+        "Lead": "00Q",
+        "Opportunity": "006",
+        "OpportunityContactRole": "00K",
+        "Subscription__c": "a00",
+        "Task": "00T",
+        "User": "005",
+    }
     for record in WORLD.salesforce:
         assert record.id.startswith(prefixes[record.object])
         assert len(record.id) == 18

@@ -1,8 +1,8 @@
-"""Pendo's aggregation pipeline, as far as the sandbox speaks it: operators over lists of rows.
+"""Expressions of Pendo's aggregation pipelines, as far as the sandbox speaks them.
 
-Expressions compare, combine and calculate: `==` `!=` `<` `<=` `>` `>=` `&&` `||` `!` `+` `-` `*` `/`,
-parentheses, `x contains "y"`, `contains(x, "y")`, `startsWith(x, "y")`, `isNull(x)`, numbers,
-strings in any of three quotes, `true`, `false`, `null`, and fields by their dotted path. A missing
+They compare, combine and calculate: `==` `!=` `<` `<=` `>` `>=` `&&` `||` `!` `+` `-` `*` `/`,
+parentheses, `x contains "y"`, `contains(x, "y")`, `startsWith(x, "y")`, `isNull(x)`, `if(x, a, b)`,
+numbers, strings in any of three quotes, `true`, `false`, `null`, and fields by their dotted path. A missing
 field is null; null compares equal only to null, and is in no order with anything.
 """
 
@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-
-from sandbox.people import ANONYMOUS
+from collections.abc import Callable, Mapping
 
 Row = Mapping[str, object]
 Expression = Callable[[Row], object]
@@ -26,21 +24,22 @@ TOKEN = re.compile(
 )
 
 
-def _number(value: object) -> int | float | None:
+def as_number(value: object) -> int | float | None:
+    """Give a number as it is, and anything else as null."""
     return value if isinstance(value, int | float) else None
 
 
 def _ordered(a: object, b: object, compare: Callable[..., bool]) -> bool:
     if isinstance(a, str) and isinstance(b, str):
         return compare(a, b)
-    first, second = _number(a), _number(b)
+    first, second = as_number(a), as_number(b)
     return first is not None and second is not None and compare(first, second)
 
 
 def _sum(a: object, b: object, calculate: Callable[..., object]) -> object:
     if isinstance(a, str) and isinstance(b, str) and calculate is operator.add:
         return a + b
-    first, second = _number(a), _number(b)
+    first, second = as_number(a), as_number(b)
     return None if first is None or second is None else calculate(first, second)
 
 
@@ -72,6 +71,7 @@ LEVELS: tuple[Mapping[str, Callable[[object, object], object]], ...] = (
     },
 )
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., object]]] = {
+    "if": (3, lambda condition, then, otherwise: then if condition else otherwise),
     "isNull": (1, lambda value: value is None),
     "contains": (2, _has),
     "startsWith": (2, lambda a, b: str(a or "").startswith(str(b))),
@@ -81,19 +81,6 @@ WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 
 class MalformedPipelineError(ValueError):
     """The request cannot be understood; the message says which part."""
-
-
-def run(rows: Iterable[Row], steps: Sequence[object]) -> list[Row]:
-    """Apply a pipeline's operators, the source left out, in their order."""
-    result = list(rows)
-    for step in steps:
-        if not isinstance(step, Mapping) or len(step) != 1:
-            raise MalformedPipelineError(f"a pipeline step has one operator, got {step!r}")
-        ((name, argument),) = step.items()
-        if name not in OPERATORS:
-            raise MalformedPipelineError(f"unknown operator {name!r}")
-        result = OPERATORS[name](result, argument)
-    return result
 
 
 def compile_expression(text: object) -> Expression:
@@ -212,110 +199,3 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 def _both(function: Callable[[object, object], object], left: Expression, right: Expression) -> Expression:
     return lambda row: function(left(row), right(row))
-
-
-def _identified(rows: list[Row], argument: object) -> list[Row]:
-    read = field_reader(argument)
-    return [row for row in rows if _is_identified(read(row))]
-
-
-def _is_identified(value: object) -> bool:
-    return bool(value) and not str(value).startswith((ANONYMOUS, "VISITOR-UNIQUE-ID"))
-
-
-def _filter(rows: list[Row], argument: object) -> list[Row]:
-    keep = compile_expression(argument)
-    return [row for row in rows if keep(row)]
-
-
-def _named(argument: object, operator_name: str) -> dict[str, Expression]:
-    if not isinstance(argument, Mapping):
-        raise MalformedPipelineError(f"{operator_name} takes an object, got {argument!r}")
-    return {name: compile_expression(text) for name, text in argument.items()}
-
-
-def _select(rows: list[Row], argument: object) -> list[Row]:
-    columns = _named(argument, "select")
-    return [{name: value(row) for name, value in columns.items()} for row in rows]
-
-
-def _eval(rows: list[Row], argument: object) -> list[Row]:
-    columns = _named(argument, "eval")
-    return [{**row, **{name: value(row) for name, value in columns.items()}} for row in rows]
-
-
-def _sort(rows: list[Row], argument: object) -> list[Row]:
-    if not isinstance(argument, list):
-        raise MalformedPipelineError(f"sort takes a list of fields, got {argument!r}")
-    result = list(rows)
-    for name in reversed(argument):
-        falling = isinstance(name, str) and name.startswith("-")
-        read = field_reader(name[1:] if falling else name)
-        ranks = [_rank(read(row)) for row in result]
-        result = [result[at] for at in sorted(range(len(result)), key=ranks.__getitem__, reverse=falling)]
-    return result
-
-
-def _rank(value: object) -> tuple[int, float, str]:
-    """Order nulls before numbers before text."""
-    number = _number(value)
-    if number is not None:
-        return (1, number, "")
-    return (0, 0, "") if value is None else (2, 0, str(value))
-
-
-def _count(argument: object, name: str) -> int:
-    if not isinstance(argument, int) or isinstance(argument, bool) or argument < 0:
-        raise MalformedPipelineError(f"{name} takes a number of rows, got {argument!r}")
-    return argument
-
-
-def _group(rows: list[Row], argument: object) -> list[Row]:
-    if not isinstance(argument, Mapping) or not isinstance(argument.get("group"), list):
-        raise MalformedPipelineError('group takes {"group": [...], "fields": {...}}')
-    keys = [(name, field_reader(name)) for name in argument["group"]]
-    fields = argument.get("fields") or {}
-    if isinstance(fields, list):  # Pendo takes a list of one-field objects as well
-        fields = {name: how for one in fields for name, how in one.items()}
-    aggregates = {name: _aggregate(how) for name, how in fields.items()}
-    groups: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(read(row) for _, read in keys), []).append(row)
-    return [
-        {
-            **dict(zip((name for name, _ in keys), key, strict=True)),
-            **{name: aggregate(members) for name, aggregate in aggregates.items()},
-        }
-        for key, members in groups.items()
-    ]
-
-
-def _aggregate(how: object) -> Callable[[list[Row]], object]:
-    if not isinstance(how, Mapping) or len(how) != 1 or next(iter(how)) not in AGGREGATES:
-        known = ", ".join(AGGREGATES)
-        raise MalformedPipelineError(f"an aggregate is one of {known}, got {how!r}")
-    ((name, source),) = how.items()
-    if name == "count" and source is None:
-        return len
-    read, function = compile_expression(source), AGGREGATES[name]
-    return lambda rows: function([value for value in map(read, rows) if value is not None])
-
-
-AGGREGATES: Mapping[str, Callable[[list[object]], object]] = {
-    "sum": lambda values: sum(value for value in values if isinstance(value, int | float)),
-    "count": lambda values: len({repr(value) for value in values}),
-    "min": lambda values: min(values, key=_rank, default=None),
-    "max": lambda values: max(values, key=_rank, default=None),
-    "first": lambda values: values[0] if values else None,
-}
-OPERATORS: Mapping[str, Callable[[list[Row], object], list[Row]]] = {
-    "identified": _identified,
-    "filter": _filter,
-    "select": _select,
-    "eval": _eval,
-    "group": _group,
-    "sort": _sort,
-    "limit": lambda rows, argument: rows[: _count(argument, "limit")],
-    "skip": lambda rows, argument: rows[_count(argument, "skip") :],
-    "count": lambda rows, _argument: [{"count": len(rows)}],
-}

@@ -1,0 +1,241 @@
+"""What every metric must be, worked out in SQL from who was active in which minute.
+
+Nothing here is shared with the Pendo server's counting or with the product's models. Minutes come as
+they were lived; only what had reached Pendo by the morning in question counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import date, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sandbox.product import FEATURES, PAGES, TRACK_TYPES
+from sandbox.usage import CSAT, NPS, Answer, Day, browse
+from sandbox.world import World
+
+WINDOWS = (30, 90, 180)
+SURVEY_DAYS = 180
+PROMOTER, DETRACTOR = 9, 6
+MINUTES_AT_ONCE = 1_000_000
+
+Fields = dict[str, object]
+# What was used, by window, kind of thing and id: minutes and events.
+Used = Mapping[int, Mapping[str, Mapping[str, tuple[int, int]]]]
+# The id of everything that can be used, by the name of the minutes' column that says so.
+THINGS: Mapping[str, Sequence[str]] = {
+    "page": [page.id for page in PAGES],
+    "feature": [feature.id for feature in FEATURES],
+    "track": [track.id for track in TRACK_TYPES],
+}
+
+# A row of Pendo's is a visitor in an account, app, server, address and browser, and its minutes are
+# distinct ones: what is summed over rows may count a clock minute twice.
+ROW = "ago, visitor, account, app, server, ip, agent"
+TABLES = """
+create table usage (ago integer, visitor integer, account integer, minutes integer, events integer);
+create table visits (visitor integer, account integer, first bigint, last bigint);
+create table things (kind varchar, thing integer, ago integer, visitor integer, account integer,
+                     minutes integer, events integer);
+"""
+ADD_USAGE = f"""
+insert into usage
+select ago, visitor, account, count(distinct minute), sum(events) from lived group by {ROW}
+"""  # noqa: S608 - made of constants
+ADD_VISITS = "insert into visits select visitor, account, min(moment), max(moment) from lived group by visitor, account"
+ADD_THINGS = """
+insert into things
+select '{kind}', {kind}, ago, visitor, account, count(distinct minute), sum({kind}_events) from lived
+where {kind}_events > 0 group by {row}, {kind}, {value}
+"""
+WINDOWED = """
+select {owner}, length,
+    count(distinct ago) filter (ago <= length),
+    coalesce(sum(minutes) filter (ago <= length), 0),
+    coalesce(sum(minutes) filter (ago > length), 0),
+    coalesce(sum(events) filter (ago <= length), 0)
+from usage, (select unnest(?) as length)
+where ago <= 2 * length and {owner} >= 0 group by {owner}, length
+"""
+USED = """
+select {owner}, length, kind, thing, sum(minutes), sum(events)
+from things, (select unnest(?) as length)
+where ago <= length and {owner} >= 0 group by {owner}, length, kind, thing order by all
+"""
+SEEN = "select {owner}, min(first), max(last) from visits where {owner} >= 0 group by {owner}"
+
+
+def metrics(world: World, as_of: date) -> dict[str, object]:
+    """Give every metric that a push may send, for visitors and accounts known on a morning.
+
+    Windows are the whole local days before `as_of`. Sessions that Pendo does not show yet do not
+    count, nor do anonymous visitors and those who opted out. Numbers are not rounded.
+    """
+    people = world.visitors
+    counted = people.known(as_of) & ~people.anonymous & ~people.excluded
+    with duckdb.connect() as database:
+        database.execute(TABLES)
+        _tell(database, world, as_of, counted)
+        visitors, accounts = (_Usage(database, owner) for owner in ("visitor", "account"))
+
+    answers = _answers(world, as_of, counted)
+    latest = {(answer.visitor, answer.survey): answer.rating for answer in answers}
+    comments = {a.visitor: a.comment for a in answers if a.survey == NPS and a.comment is not None}
+    of_account: dict[int, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        if _in_window(answer, world, as_of):
+            of_account[answer.account].append(answer)
+    members = Counter(people.main[counted].tolist()) + Counter(people.other[counted].tolist())
+    numbers = np.flatnonzero(counted)
+    return {
+        "as_of": as_of.isoformat(),
+        "time_zone": str(world.zone),
+        "visitors": {
+            visitor: {
+                **visitors.of(n),
+                "latest_nps_rating": int(latest[n, NPS]) if (n, NPS) in latest else None,
+                "latest_nps_comment": comments.get(n),
+                "latest_poll_response": latest.get((n, CSAT)),
+            }
+            for n, visitor in zip(numbers.tolist(), people.ids(numbers), strict=True)
+        },
+        "accounts": {
+            account.id: {**accounts.of(n), "visitors": members[n], **_survey_scores(of_account[n])}
+            for n, account in enumerate(world.accounts)
+        },
+    }
+
+
+def _tell(database: duckdb.DuckDBPyConnection, world: World, as_of: date, counted: NDArray[np.bool_]) -> None:
+    """Add up all that happened, some days at a time."""
+    came = np.flatnonzero(counted & (world.visitors.last >= 0))
+    earlier = pa.table(
+        {
+            "visitor": came,
+            "account": world.visitors.main[came],
+            "first": world.visitors.first[came],
+            "last": world.visitors.last[came],
+        }
+    )
+    database.register("earlier", earlier)
+    database.execute("insert into visits select visitor, account, first, last from earlier")
+    every = world.days(as_of)
+    recent = max(len(every) - max(WINDOWS), 0)
+    for days, used in ((every[:recent], False), (every[recent:], True)):
+        for lived in _batches(_lived(world, day, as_of, counted, used=used) for day in days):
+            database.register("lived", lived)
+            database.execute(ADD_USAGE)
+            database.execute(ADD_VISITS)
+            if used:
+                for kind, value in (("page", "parameter"), ("feature", "feature"), ("track", "detail")):
+                    database.execute(ADD_THINGS.format(kind=kind, value=value, row=ROW))
+            database.unregister("lived")
+
+
+def _lived(world: World, day: Day, as_of: date, counted: NDArray[np.bool_], *, used: bool) -> pa.Table:
+    """Give a day's active minutes, and what was used in them if that is wanted, of those who count."""
+    ago = (as_of - day.date).days
+    kept = (counted[day.visitor] & (day.lag < ago))[day.session]
+    session, minute = day.session[kept], day.minute[kept]
+    columns = {name: getattr(day, name)[session] for name in ("visitor", "account", "app", "server", "ip", "agent")}
+    columns |= {"ago": np.full(len(session), ago), "minute": minute, "events": day.events[kept]}
+    columns |= {"moment": day.start + minute * 60_000 + day.offset[session]}
+    if used:
+        spent = browse(world.seed, day)
+        columns |= {field.name: getattr(spent, field.name)[kept] for field in fields(spent)}
+    return pa.table(columns)
+
+
+def _batches(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(len(one) for one in waiting) >= MINUTES_AT_ONCE:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+class _Usage:
+    """The usage of all visitors, or of all accounts, read from the database at once."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, owner: str) -> None:
+        def rows(query: str, *values: object) -> list[tuple[int, ...]]:
+            return database.execute(query.format(owner=owner), values).fetchall()
+
+        self._seen = {n: (first, last) for n, first, last in rows(SEEN)}
+        self._windows = {(n, length): tuple(sums) for n, length, *sums in rows(WINDOWED, list(WINDOWS))}
+        used: dict[tuple[int, int], dict[str, dict[str, tuple[int, int]]]] = defaultdict(dict)
+        for n, length, kind, thing, minutes, events in rows(USED, list(WINDOWS)):
+            name = str(kind)
+            used[n, length].setdefault(name, {})[THINGS[name][thing]] = (minutes, events)
+        self._used = dict(used)
+
+    def of(self, number: int) -> Fields:
+        """Give what there is to say of one of them."""
+        first, last = self._seen.get(number, (None, None))
+        windows = {str(length): self._window(number, length) for length in WINDOWS}
+        return {"first_visit": first, "last_visit": last, "windows": windows}
+
+    def _window(self, number: int, length: int) -> Fields:
+        """Sum usage over a window, and compare its minutes with the window before it."""
+        days, minutes, previous, events = self._windows.get((number, length), (0, 0, 0, 0))
+        used = self._used.get((number, length), {})
+        pages, features, tracks = (used.get(kind, {}) for kind in THINGS)
+        return {
+            "active_days": days,
+            "share_of_days_active": days / length,
+            "minutes": minutes,
+            "previous_minutes": previous,
+            "trending_percent": 100 * (minutes - previous) / previous if previous else None,
+            "trending_reason": None if previous else "new" if minutes else "none",
+            "events": events,
+            "events_per_active_day": events / days if days else None,
+            "pages_viewed": len(pages),
+            "features_used": len(features),
+            "pages": {one: {"minutes": sums[0], "events": sums[1]} for one, sums in pages.items()},
+            "features": {one: {"minutes": sums[0], "events": sums[1]} for one, sums in features.items()},
+            "track_events": {one: sums[1] for one, sums in tracks.items()},
+        }
+
+
+def _answers(world: World, as_of: date, counted: NDArray[np.bool_]) -> list[Answer]:
+    """Give the answers that reached Pendo, oldest first."""
+    found = [
+        answer
+        for day in world.days(as_of)
+        for answer in day.answers
+        if counted[answer.visitor] and day.date + timedelta(days=answer.lag) < as_of
+    ]
+    return sorted(found, key=lambda answer: answer.time)
+
+
+def _in_window(answer: Answer, world: World, as_of: date) -> bool:
+    given_on = datetime.fromtimestamp(answer.time / 1000, world.zone).date()
+    return 1 <= (as_of - given_on).days <= SURVEY_DAYS
+
+
+def _survey_scores(answers: Iterable[Answer]) -> Fields:
+    """Score an account's answers, oldest first: of each visitor the latest one counts, if it is a number."""
+    latest: dict[tuple[int, int], Answer] = {}
+    for answer in answers:
+        latest[answer.survey, answer.visitor] = answer
+    ratings = [int(a.rating) for (survey, _), a in latest.items() if survey == NPS]
+    scores = [a.rating for (survey, _), a in latest.items() if survey == CSAT]
+    numbers = [int(score) for score in scores if score.isdigit()]
+    promoters = sum(rating >= PROMOTER for rating in ratings)
+    detractors = sum(rating <= DETRACTOR for rating in ratings)
+    return {
+        "nps_score": 100 * (promoters - detractors) / len(ratings) if ratings else None,
+        "nps_responses": len(ratings),
+        "poll_average": sum(numbers) / len(numbers) if numbers else None,
+        "poll_responses": len(numbers),
+        "poll_rejects": len(scores) - len(numbers),
+    }
