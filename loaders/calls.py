@@ -7,22 +7,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
 import orjson
 import stamina
 from dlt.sources.helpers.requests import Response, Session
 from pyrate_limiter import Limiter
-from requests import PreparedRequest
+from requests import PreparedRequest, Request
 from requests.exceptions import RequestException
 
-from loaders.values import LoadError
+from loaders.values import LoadError, Refused
 
 RETRYING = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=0.2, wait_jitter=0.2)
 CONNECT_SECONDS = 10
 # Longer than the slowest vendor's own limit (Pendo gives up after five minutes).
 READ_SECONDS = 330
+READ_BYTES = 1 << 20
 MESSAGE_LENGTH = 200
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # stamina reports each retry on its logger, which would print to the screen without a handler.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -71,45 +76,70 @@ class Vendor:
     authorise: Authorise = field(repr=False)
     judge: Judge
     secrets: tuple[str, ...] = field(repr=False)
-    session: Session = field(
-        default_factory=lambda: Session(timeout=(CONNECT_SECONDS, READ_SECONDS), raise_for_status=False),
-        repr=False,
-    )
+    session: Session = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "session", _session(self.base_url))
 
     def get(self, path: str, limiter: Limiter | None = None, **params: object) -> Answer:
-        """Read a path, which may be a full URL."""
-        return self._call("GET", path, limiter, params=params)
+        """Read a path below the base URL."""
+        return self.send(self.prepared("GET", path, params=params), limiter)
 
     def post(self, path: str, body: object, limiter: Limiter | None = None) -> Answer:
         """Post a JSON body; for calls that only read, as they are repeated on failure."""
-        return self._call("POST", path, limiter, data=orjson.dumps(body))
+        return self.send(self.prepared("POST", path, data=orjson.dumps(body)), limiter)
 
     def submit(self, path: str, form: Mapping[str, str]) -> Answer:
         """Post a form, as token endpoints want it."""
-        return self._call("POST", path, None, data=form)
+        return self.send(self.prepared("POST", path, data=form))
 
-    def _call(self, method: str, path: str, limiter: Limiter | None, **content: Any) -> Answer:  # noqa: ANN401
+    def document(self, path: str, **params: object) -> Response:
+        """Read a path that answers with something else than JSON, such as CSV."""
+        return self._retried(self._response, self.prepared("GET", path, "*/*", params=params), None)
+
+    def prepared(self, method: str, path: str, accept: str = "application/json", **content: Any) -> PreparedRequest:  # noqa: ANN401
+        """Make a call to send, once or for each page: quoting a long address takes longer than sending it."""
+        headers = {"Accept": accept}
+        if isinstance(content.get("data"), bytes):
+            headers["Content-Type"] = "application/json"
+        url = f"{self.base_url.rstrip('/')}{path}"
         try:
-            return RETRYING(_wait, self._once, method, path, limiter, content)
+            return self.session.prepare_request(Request(method, url, headers, **content))
+        except RequestException as error:
+            raise LoadError(self._clean(self._silent)) from error
+
+    def send(self, request: PreparedRequest, limiter: Limiter | None = None) -> Answer:
+        """Make a call; LoadError if it fails, or if the answer is not JSON."""
+        return self._retried(self._once, request, limiter)
+
+    def _retried(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return RETRYING(_wait, call, *args, **kwargs)
         except _AgainError as error:
             raise LoadError(self._clean(str(error))) from error
 
-    def _once(self, method: str, path: str, limiter: Limiter | None, content: Mapping[str, Any]) -> Answer:
+    def _once(self, request: PreparedRequest, limiter: Limiter | None) -> Answer:
+        response = self._response(request, limiter)
+        call = f"{request.method} {str(request.url).partition('?')[0]}"
+        try:
+            at = parsedate_to_datetime(response.headers["Date"])
+            return Answer(orjson.loads(response.content), at, call)
+        except (KeyError, ValueError) as error:
+            raise LoadError(f"{call} gave an answer that is not JSON: is that the API's address?") from error
+
+    def _response(self, request: PreparedRequest, limiter: Limiter | None) -> Response:
         if limiter:
             limiter.try_acquire(self.name)
-        url = f"{self.base_url.rstrip('/')}{path}"
-        headers = {"Accept": "application/json"}
-        if isinstance(content.get("data"), bytes):
-            headers["Content-Type"] = "application/json"
         try:
-            response = self.session.request(method, url, auth=self.authorise, headers=headers, **content)
+            # Each time anew, as a token may be another one by now.
+            response: Response = self.session.send(self.authorise(request.copy()), stream=True)  # type: ignore[no-untyped-call] # dlt's own
+            # requests itself reads ten kilobytes at a time, and a page of records has hundreds.
+            response._content = b"".join(response.iter_content(READ_BYTES))  # noqa: SLF001 - where `content` looks
         except RequestException as error:
-            raise _AgainError(
-                f"{self.name} does not answer at {self.base_url}: check the address and the network",
-                wait=True,
-            ) from error
+            raise _AgainError(self._silent, wait=True) from error
         if not response.ok:
-            said = f"{self.name} answered {response.status_code} to {method} {path}"
+            path = request.path_url.partition("?")[0]
+            said = f"{self.name} answered {response.status_code} to {request.method} {path}"
             if message := vendor_message(response):
                 said = f"{said}: {message}"
             try:
@@ -118,17 +148,33 @@ class Vendor:
                 raise type(error)(self._clean(str(error))) from None
             if wait is not False:
                 raise _AgainError(f"{said}; load again later", wait)
-            raise LoadError(self._clean(said))
-        try:
-            at = parsedate_to_datetime(response.headers["Date"])
-            return Answer(orjson.loads(response.content), at, f"{method} {url}")
-        except (KeyError, ValueError) as error:
-            raise LoadError(f"{method} {url} gave an answer that is not JSON: is that the API's address?") from error
+            raise Refused(self._clean(said))
+        return response
+
+    @property
+    def _silent(self) -> str:
+        return f"{self.name} does not answer at {self.base_url}: check the address and the network"
 
     def _clean(self, message: str) -> str:
         for secret in filter(None, self.secrets):
             message = message.replace(secret, "…")
         return message
+
+
+def _session(base_url: str) -> Session:
+    """Make a session that reads the environment's proxies and certificates once, not for each call."""
+    session = Session(timeout=(CONNECT_SECONDS, READ_SECONDS), raise_for_status=False)
+    found = session.merge_environment_settings(base_url, {}, None, None, None)
+    session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
+    session.trust_env = False
+    return session
+
+
+def following(request: PreparedRequest, parameter: str, value: str) -> PreparedRequest:
+    """Make the call for the next page of a prepared one."""
+    one = request.copy()
+    one.url = f"{one.url}{'&' if '?' in str(one.url) else '?'}{parameter}={quote(value, safe='')}"
+    return one
 
 
 def header(name: str, value: str) -> Authorise:

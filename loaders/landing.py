@@ -1,7 +1,8 @@
 """What loaders take and give, and how vendor rows become Arrow tables.
 
 LoadError        what failed, where, and how to mend it, in one line
-  └── TooLong    the vendor gave up on a call that asked for too much: ask for less
+  ├── TooLong    the vendor gave up on a call that asked for too much: ask for less
+  └── Refused    the vendor does not take a call as it is
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def table(rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
             arrays.append(_array(values, column.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise LoadError(f"the vendor sent a {column.source} that is no {column.type}") from error
-    return pa.Table.from_arrays(arrays, schema=_schema(columns))
+    return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 
 def tables(
@@ -171,18 +172,34 @@ def resource(
         name=name,
         write_disposition="replace" if mode == "full" else "merge",
         primary_key=[column.name for column in columns if not column.nullable],
-        columns=py_arrow_to_table_schema_columns(_schema(columns)),
+        columns=py_arrow_to_table_schema_columns(schema_of(columns)),
     )
     return made
 
 
-def _schema(columns: Iterable[Column]) -> pa.Schema:
+def schema_of(columns: Iterable[Column]) -> pa.Schema:
+    """Give the Arrow schema of a table's columns."""
     return pa.schema([pa.field(column.name, column.type, column.nullable) for column in columns])
+
+
+def fitted(rows: pa.Table | pa.RecordBatch, columns: Iterable[Column], unless_told: Row | None = None) -> pa.Table:
+    """Give rows the columns of their table; one that they have not holds the same value in all, null by default."""
+    schema, there = schema_of(columns), set(rows.schema.names)
+    arrays = [
+        rows.column(field.name).cast(field.type)
+        if field.name in there
+        else pa.repeat(pa.scalar((unless_told or {}).get(field.name), field.type), rows.num_rows)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _array(values: list[object], kind: pa.DataType) -> pa.Array:
     if pa.types.is_temporal(kind):
         return pa.array(values, TEXT).cast(kind)
+    if kind == DOUBLE:
+        # Arrow takes no whole number that a double would round, and the vendor means a double.
+        values = [float(value) if type(value) is int else value for value in values]
     try:
         return pa.array(values, kind)
     except pa.ArrowTypeError:

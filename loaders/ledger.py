@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import orjson
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from loaders.landing import TEXT, TIMESTAMP, Column, Mode, Row, resource, tables
+from loaders.landing import BIGINT, TEXT, TIMESTAMP, Column, Mode, Row, resource, tables
 from loaders.values import LoadError, LoadSettings
 
 RUN_COLUMNS = (
@@ -20,6 +21,17 @@ RUN_COLUMNS = (
     Column("started_at", TIMESTAMP),
     Column("ended_at", TIMESTAMP),
     Column("status", TEXT),
+)
+ACTIVATION_COLUMNS = (
+    Column("run_id", TEXT, nullable=False),
+    Column("activation", TEXT, nullable=False),
+    Column("destination", TEXT),
+    Column("object", TEXT),
+    Column("records", BIGINT),
+    Column("changes", BIGINT),
+    Column("held", BIGINT),
+    Column("kept", BIGINT),
+    Column("invalid", BIGINT),
 )
 WRITE_COLUMNS = (
     Column("run_id", TEXT, nullable=False),
@@ -35,28 +47,41 @@ WRITE_COLUMNS = (
     Column("code", TEXT),
     Column("message", TEXT),
     Column("written_at", TIMESTAMP),
+    Column("property_fingerprint", TEXT),
+    Column("loaded_at", TIMESTAMP),
 )
 UNKNOWN: Row = {"status": "unknown"}
 
 
 @dlt.source(name="ledger", max_table_nesting=0)
-def ledger(settings: LoadSettings) -> tuple[DltResource, DltResource]:
+def ledger(settings: LoadSettings) -> tuple[DltResource, ...]:
     """Make the resources of a ledger load: the journals that grew since the last one."""
-    sizes: dict[str, int] = dlt.current.source_state().get("sizes", {})
-    mode: Mode = "incremental" if sizes else "full"
+    sizes: dict[str, int] | None = dlt.current.source_state().get("sizes")
+    # A journal that is not here any more was landed once, and stays: only a first load replaces the tables.
+    mode: Mode = "full" if sizes is None else "incremental"
     files = {path: path.stat().st_size for path in sorted(settings.journal_dir.glob("*.jsonl"))}
-    grown = [path for path, size in files.items() if sizes.get(path.name) != size]
+    grown = [path for path, size in files.items() if (sizes or {}).get(path.name) != size]
 
     def read_runs() -> Iterator[pa.Table]:
         yield from tables((_run(path) for path in grown), RUN_COLUMNS, mode)
 
+    def read_activations() -> Iterator[pa.Table]:
+        yield from tables((one for path in grown for one in _activations(path)), ACTIVATION_COLUMNS, mode)
+
     def read_writes() -> Iterator[pa.Table]:
-        rows = (write for path in grown for write in _writes(path))
+        # Models go by it to find what is new, so it rises even where the clock does not.
+        last = dlt.current.source_state().get("loaded_at")
+        now = datetime.now(UTC)
+        loaded_at = max(now, datetime.fromisoformat(last) + timedelta(microseconds=1)) if last else now
+        rows = ({**write, "loaded_at": loaded_at.isoformat()} for path in grown for write in _writes(path))
         yield from tables(rows, WRITE_COLUMNS, mode)
-        dlt.current.source_state()["sizes"] = {path.name: size for path, size in files.items()}
+        state = dlt.current.source_state()
+        state["sizes"] = (sizes or {}) | {path.name: size for path, size in files.items()}
+        state["loaded_at"] = loaded_at.isoformat()
 
     return (
         resource("runs", RUN_COLUMNS, read_runs, mode),
+        resource("run_activations", ACTIVATION_COLUMNS, read_activations, mode),
         resource("writes", WRITE_COLUMNS, read_writes, mode),
     )
 
@@ -71,17 +96,27 @@ def _run(path: Path) -> Row:
     return run
 
 
+def _activations(path: Path) -> Iterator[Row]:
+    """List what a run was to send: one row for each activation of its plan."""
+    for entry in _entries(path):
+        if entry["type"] == "run":
+            # Journals of earlier versions do not say.
+            for name, planned in (entry.get("planned") or {}).items():
+                yield {**planned, "run_id": path.stem, "activation": name}
+
+
 def _writes(path: Path) -> Iterator[Row]:
     """List a run's writes with their last known outcome; without one they are unknown.
 
     A run that went on after a crash may have sent a record again: then the last batch counts.
     """
     plan_id = None
+    planned: dict[str, Any] = {}
     last_batch: dict[tuple[str, str], int] = {}
     outcomes: dict[tuple[int, str], Row] = {}
     for entry in _entries(path):
         if entry["type"] == "run":
-            plan_id = entry["plan_id"]
+            plan_id, planned = entry["plan_id"], entry.get("planned") or {}
         elif entry["type"] == "intent":
             last_batch |= {(entry["activation"], one["id"]): entry["batch"] for one in entry["records"]}
         elif entry["type"] == "outcome":
@@ -89,6 +124,7 @@ def _writes(path: Path) -> Iterator[Row]:
     for entry in _entries(path):
         if entry["type"] != "intent":
             continue
+        fingerprints = planned.get(entry["activation"], {}).get("fingerprints", {})
         for record in entry["records"]:
             batch, record_id = entry["batch"], record["id"]
             if last_batch[entry["activation"], record_id] != batch:
@@ -109,6 +145,7 @@ def _writes(path: Path) -> Iterator[Row]:
                     "code": outcome.get("code"),
                     "message": outcome.get("message"),
                     "written_at": outcome.get("written_at"),
+                    "property_fingerprint": fingerprints.get(change["property"]),
                 }
 
 

@@ -18,8 +18,11 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from loaders.hubspot import hubspot
+from loaders import files
+from loaders.files.summing import sum_up
+from loaders.hubspot import Warehouse, hubspot, read_warehouse
 from loaders.ledger import ledger
+from loaders.patches import apply_patches
 from loaders.pendo import pendo
 from loaders.salesforce import salesforce
 from loaders.values import Landing, LoadError, LoadSettings, Wanted
@@ -30,8 +33,11 @@ NEEDED = {
     "hubspot": ("hubspot_base_url", "hubspot_access_token"),
     "salesforce": ("salesforce_base_url", "salesforce_client_id", "salesforce_client_secret"),
     "pendo": ("pendo_base_url", "pendo_integration_key"),
+    "files": (),
     "ledger": (),
 }
+# Usage from files has Pendo's own tables, so that no model tells them apart.
+DATASETS = {"files": files.DATASET}
 DLT_SETTINGS = {
     "runtime": {"dlthub_telemetry": False, "log_level": "CRITICAL", "intercept_signals": False},
     "schema": {"naming": "direct"},
@@ -82,11 +88,14 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
         TemporaryDirectory(prefix=f"{vendor}_", dir=settings.pipelines_dir) as folder,
         switched_run_context(_Alone(folder)),
     ):
-        pipeline = dlt.pipeline(vendor, pipelines_dir=folder, dataset_name=vendor)
+        pipeline = dlt.pipeline(vendor, pipelines_dir=folder, dataset_name=DATASETS.get(vendor, vendor))
         try:
             with _opened(settings.warehouse) as warehouse:
+                files.refuse_two_tools(warehouse, vendor)
                 pipeline.sync_destination(dlt.destinations.duckdb(warehouse))
-            source = _source(vendor, settings, wanted)
+                apply_patches(pipeline, warehouse)
+                landed = read_warehouse(warehouse) if vendor == "hubspot" else Warehouse()
+            source = _source(vendor, settings, wanted, landed)
             counts = _Counts(vendor, progress)
             for name, resource in source.resources.items():
                 if name != "reads":  # it is about the load, and no part of it
@@ -100,19 +109,24 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
             pipeline.normalize()
             with _opened(settings.warehouse) as warehouse:
                 pipeline.load(dlt.destinations.duckdb(warehouse))
+                apply_patches(pipeline, warehouse)
+                if vendor == "files":
+                    sum_up(warehouse)
         finally:
             pipeline.deactivate()
     return counts.landings()
 
 
-def _source(vendor: str, settings: LoadSettings, wanted: Wanted) -> DltSource:
+def _source(vendor: str, settings: LoadSettings, wanted: Wanted, landed: Warehouse) -> DltSource:
     match vendor:
         case "hubspot":
-            return hubspot(settings, wanted)
+            return hubspot(settings, wanted, landed)
         case "salesforce":
             return salesforce(settings, wanted)
         case "pendo":
-            return pendo(settings)
+            return pendo(settings, wanted)
+        case "files":
+            return files.files(settings)
         case _:
             return ledger(settings)
 
@@ -156,7 +170,7 @@ def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse; LoadError if another process holds it or it cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(path)
+        connection = duckdb.connect(path, config={"memory_limit": "512MB", "preserve_insertion_order": False})
     except (duckdb.Error, OSError) as error:
         held = re.search(r"PID (\d+)", str(error))
         raise LoadError(
@@ -176,6 +190,7 @@ class _Counts:
         self._progress = progress
         self._rows: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
+        self._notes: dict[str, str] = {}
         self._last = time.perf_counter()
 
     def counting(self, name: str) -> Callable[[pa.Table], pa.Table]:
@@ -185,17 +200,22 @@ class _Counts:
 
         def count(rows: pa.Table) -> pa.Table:
             self._rows[name] += rows.num_rows
+            if note := (rows.schema.metadata or {}).get(b"note"):
+                self._notes[name] = note.decode()
             now = time.perf_counter()
             self._seconds[name] += now - self._last
             self._last = now
             self._progress(self._vendor, name, self._rows[name])
-            return rows
+            return rows.replace_schema_metadata(None)
 
         return count
 
     def landings(self) -> tuple[Landing, ...]:
         """Say what was landed."""
-        return tuple(Landing(self._vendor, name, rows, self._seconds[name]) for name, rows in self._rows.items())
+        return tuple(
+            Landing(self._vendor, name, rows, self._seconds[name], self._notes.get(name, ""))
+            for name, rows in self._rows.items()
+        )
 
 
 def _as_load_error(vendor: str, failed: PipelineStepFailed) -> LoadError:

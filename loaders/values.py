@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 
@@ -15,9 +16,18 @@ class TooLong(LoadError):
     """The vendor ran out of time on one call."""
 
 
+class Refused(LoadError):
+    """The vendor does not take a call as it is (a status of the four hundreds): asking again is no use."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """Where the warehouse is and how to reach the vendors."""
+    """Where the warehouse is and how to reach the vendors.
+
+    `salesforce_bulk_above` is how many rows of one object are still read page by page, by REST.
+    `files` declares product usage that comes from files.
+    `unpaced` leaves the vendors' rate limits alone: for servers on this machine that have none.
+    """
 
     warehouse: Path
     pipelines_dir: Path
@@ -27,8 +37,11 @@ class LoadSettings:
     salesforce_base_url: str = ""
     salesforce_client_id: str = field(default="", repr=False)
     salesforce_client_secret: str = field(default="", repr=False)
+    salesforce_bulk_above: int = 20_000
     pendo_base_url: str = ""
     pendo_integration_key: str = field(default="", repr=False)
+    files: Path = Path("files.toml")
+    unpaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +49,29 @@ class Wanted:
     """CRM properties to land, by object: those that models read, and those that activations write.
 
     A property that an activation writes may be missing in the CRM until it is provisioned.
+    Of HubSpot also: from which object to which other its associations are landed, which properties
+    with their history, and whether with what each contact's address has subscribed to. Of Pendo which tables;
+    None for all.
+    Of Salesforce how often fields that change without a trace, such as formulas, are read again; daily by default.
     """
 
     hubspot: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     salesforce: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hubspot_activated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     salesforce_activated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hubspot_associations: tuple[tuple[str, str], ...] = ()
+    hubspot_history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hubspot_subscriptions: bool = False
+    pendo: frozenset[str] | None = None
+    salesforce_formulas: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One table of one load: rows landed, and seconds spent reading them from the vendor."""
+    """One table of one load: rows landed, seconds spent reading them from the vendor, and what to tell a person."""
 
     vendor: str
     table: str
     rows: int
     seconds: float
+    note: str = ""

@@ -29,6 +29,7 @@ WANTED = Wanted(
         "User": ("Name", "Email", "IsActive"),
     },
     salesforce_activated={"Contact": ("Usage_Minutes__c",)},
+    pendo=frozenset({"visitors", "accounts", "events", "poll_events", "guides", "polls"}),
 )
 
 

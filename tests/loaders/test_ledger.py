@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_a_journal_that_grew_is_read_again_and_the_others_are_not(
     assert ledger("select count(*) from ledger.writes") == [(2,)]
     write(settings, RUN, intent(1, "1"), outcome(1, "confirmed", "1"), END)
     landings = load(["ledger"], settings, Wanted(), lambda *_: None)
-    assert {landing.table: landing.rows for landing in landings} == {"runs": 1, "writes": 1}
+    assert {landing.table: landing.rows for landing in landings} == {"runs": 1, "run_activations": 0, "writes": 1}
     assert ledger("select run_id, record_id, status from ledger.writes order by 1") == [
         ("r0", "9", "confirmed"),
         ("r1", "1", "confirmed"),
@@ -122,3 +123,49 @@ def test_a_broken_line_inside_a_journal_is_an_error(settings: LoadSettings) -> N
     (settings.journal_dir / "r1.jsonl").write_bytes(orjson.dumps(RUN) + b"\n{broken\n")
     with pytest.raises(LoadError, match=r"line 2 of .*r1\.jsonl"):
         load(["ledger"], settings, Wanted(), lambda *_: None)
+
+
+def test_what_was_planned_is_landed_with_the_run_and_each_write_knows_its_property(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    counts = {"destination": "hubspot", "object": "contacts", "records": 5, "held": 1, "kept": 3, "invalid": 4}
+    planned = {
+        "hubspot_contacts": {**counts, "changes": 2, "fingerprints": {"usage_minutes": "abc"}},
+        "hubspot_companies": {**counts, "changes": 0},
+    }
+    write(settings, RUN | {"planned": planned}, intent(1, "1"), END)
+    assert ledger(
+        "select activation, records, changes, held, kept, invalid from ledger.run_activations order by 1"
+    ) == [
+        ("hubspot_companies", 5, 0, 1, 3, 4),
+        ("hubspot_contacts", 5, 2, 1, 3, 4),
+    ]
+    assert ledger("select distinct property, property_fingerprint from ledger.writes") == [("usage_minutes", "abc")]
+
+
+def test_journals_that_are_gone_stay_in_the_ledger(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    write(settings, RUN, intent(1, "1"), outcome(1, "confirmed", "1"), END)
+    count = "select (select count(*) from ledger.writes), (select count(*) from ledger.runs)"
+    assert ledger(count) == [(1, 1)]
+    (settings.journal_dir / "r1.jsonl").unlink()
+    # The load after the one that found the folder empty, too.
+    assert [ledger(count), ledger(count)] == [[(1, 1)], [(1, 1)]]
+    write(settings, RUN | {"run_id": "r2"}, intent(1, "2"), END, run_id="r2")
+    assert ledger(count) == [(2, 2)]
+
+
+def test_what_is_landed_later_is_marked_later_even_when_the_clock_stands_still(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime(2026, 11, 21, 9, tzinfo=tz)
+
+    monkeypatch.setattr("loaders.ledger.datetime", Stopped)
+    write(settings, RUN, intent(1, "1"), END)
+    ledger("select 1")
+    write(settings, RUN | {"run_id": "r2"}, intent(1, "2"), END, run_id="r2")
+    assert ledger("select count(distinct loaded_at), max(loaded_at) > min(loaded_at) from ledger.writes") == [(2, True)]

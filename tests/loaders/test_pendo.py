@@ -8,10 +8,13 @@ import duckdb
 import httpx
 import pytest
 
-from loaders import LoadError, LoadSettings, load, pendo
+from loaders import LoadError, LoadSettings, Wanted, load
+from loaders.pendo import objects
 from tests.loaders.conftest import WANTED, Load, Query
 
 AGGREGATION = "/api/v1/aggregation"
+# What is read by day; the other tables take longer to land than these to read.
+DAILY = Wanted(pendo=frozenset({"events", "poll_events"}))
 EVENTS = "from pendo.events order by all"
 DAY_MS = 24 * 3_600_000
 
@@ -23,7 +26,7 @@ def fresh(settings: LoadSettings) -> Query:
 
     def ask(sql: str, *values: object) -> list[tuple[object, ...]]:
         if not other.warehouse.exists():
-            load(["pendo"], other, WANTED, lambda *_: None)
+            load(["pendo"], other, DAILY, lambda *_: None)
         with duckdb.connect(other.warehouse) as warehouse:
             return warehouse.execute(sql, values).fetchall()
 
@@ -33,9 +36,12 @@ def fresh(settings: LoadSettings) -> Query:
 def test_days_read_again_are_what_a_first_load_finds(
     load_rows: Load, query: Query, fresh: Query, control: httpx.Client
 ) -> None:
-    first = load_rows("pendo")["events"]
+    load_rows("pendo", wanted=DAILY)
     control.post("/advance", json={"days": 1})
-    assert load_rows("pendo")["events"] < first / 10
+    control.delete("/requests").raise_for_status()
+    load_rows("pendo", wanted=DAILY)
+    # The open days are one call a table; all of the history took more than a dozen.
+    assert [one["path"] for one in control.get("/requests?vendor=pendo").json()].count(AGGREGATION) == 2
     assert query("select mode from pendo.reads where object = 'events'") == [("incremental",)]
     # The first load also kept the day that is now out of reach.
     ((oldest,),) = query("select min(day) from pendo.events")
@@ -43,11 +49,32 @@ def test_days_read_again_are_what_a_first_load_finds(
     assert query(later, oldest) == fresh(later, oldest)
 
 
+@pytest.mark.parametrize("used", ["page", "feature", "track_type"])
+def test_what_was_used_is_landed_by_day_and_read_again(
+    settings: LoadSettings, query: Query, control: httpx.Client, used: str
+) -> None:
+    table, listed, key = f"{used.removesuffix('_type')}_events", f"{used}s", f"{used}_id"
+    wanted = replace(WANTED, pendo=frozenset({table, listed}))
+    first = {one.table: one.rows for one in load(["pendo"], settings, wanted, lambda *_: None)}
+    assert set(first) == {table, listed}
+    # Of every app, and nothing that the lists do not know.
+    assert query(f"select count(distinct app_id) from pendo.{table}") == [(2,)]
+    assert query(f"select count(*) from pendo.{table} where {key} not in (select {key} from pendo.{listed})") == [(0,)]
+    assert query(f"select count(*) from pendo.{listed} where name is null or app_id is null") == [(0,)]
+    control.post("/advance", json={"days": 1})
+    control.delete("/requests").raise_for_status()
+    load(["pendo"], settings, wanted, lambda *_: None)
+    assert [one["path"] for one in control.get("/requests?vendor=pendo").json()].count(AGGREGATION) == 1
+    detail = {"page": ", parameters", "track_type": ", properties"}.get(used, "")
+    row = f"day, visitor_id, account_id, app_id, server, remote_ip, user_agent, {key}{detail}"
+    assert query(f"select {row} from pendo.{table} group by {row} having count(*) > 1") == []
+
+
 def test_a_gap_of_weeks_is_filled(load_rows: Load, query: Query, fresh: Query, control: httpx.Client) -> None:
-    load_rows("pendo")
+    load_rows("pendo", wanted=DAILY)
     ((last,),) = query("select max(day) from pendo.events")
     control.post("/advance", json={"days": 45})
-    load_rows("pendo")
+    load_rows("pendo", wanted=DAILY)
     days = "select distinct day from pendo.events where day > ? order by day"
     assert len(query(days, last)) > 40
     events = "select * from pendo.events where day > ? order by all"
@@ -57,7 +84,7 @@ def test_a_gap_of_weeks_is_filled(load_rows: Load, query: Query, fresh: Query, c
 
 
 def test_no_day_is_missed_or_counted_twice_where_ranges_meet(load_rows: Load, query: Query) -> None:
-    load_rows("pendo")
+    load_rows("pendo", wanted=DAILY)
     assert query("select count(distinct day) between 395 and 402 from pendo.events") == [(True,)]
     assert (
         query(
@@ -73,15 +100,14 @@ def test_no_day_is_missed_or_counted_twice_where_ranges_meet(load_rows: Load, qu
 
 
 def test_a_day_that_became_empty_is_emptied(load_rows: Load, query: Query, control: httpx.Client) -> None:
-    load_rows("pendo")
+    load_rows("pendo", wanted=DAILY)
     # Newest first: the last nine days are surely read again, and the tenth may be.
     days = [day for (day,) in query("select distinct day from pendo.events order by day desc limit 12")]
     kept = query("select * from pendo.events where day < ? order by all", days[9])
     left = {"visitorId": "a@b.example", "accountId": "a", "appId": 1, "day": days[2], "numEvents": 5, "numMinutes": 2}
-    # Visitors and accounts are asked for first.
-    fault = {"vendor": "pendo", "path": AGGREGATION, "skip": 2, "status": 200, "body": {"results": [left]}}
+    fault = {"vendor": "pendo", "path": AGGREGATION, "status": 200, "body": {"results": [left]}}
     control.post("/faults", json=fault).raise_for_status()
-    load_rows("pendo")
+    load_rows("pendo", wanted=DAILY)
     again = query("select day, visitor_id, num_minutes, removed from pendo.events where day >= ?", days[8])
     assert again == [(days[2], "a@b.example", 2, None)]
     assert query("select * from pendo.events where day < ? order by all", days[9]) == kept
@@ -91,40 +117,40 @@ def test_a_day_that_became_empty_is_emptied(load_rows: Load, query: Query, contr
 def test_a_range_too_long_for_pendo_is_halved(
     load_rows: Load, query: Query, fresh: Query, control: httpx.Client
 ) -> None:
-    slow = {"vendor": "pendo", "path": AGGREGATION, "skip": 4, "times": 2, "status": 408}
+    slow = {"vendor": "pendo", "path": AGGREGATION, "skip": 2, "times": 2, "status": 408}
     control.post("/faults", json=slow).raise_for_status()
-    load_rows("pendo")
+    load_rows("pendo", wanted=DAILY)
     events = query(EVENTS)
     assert control.get("/faults").json() == []
     assert events == fresh(EVENTS)
 
 
 def test_one_day_that_pendo_cannot_answer_ends_the_load(load_rows: Load, control: httpx.Client) -> None:
-    slow = {"vendor": "pendo", "path": AGGREGATION, "skip": 2, "times": 50, "status": 408}
+    slow = {"vendor": "pendo", "path": AGGREGATION, "times": 50, "status": 408}
     control.post("/faults", json=slow).raise_for_status()
     with pytest.raises(LoadError, match="five minutes"):
-        load_rows("pendo")
+        load_rows("pendo", wanted=DAILY)
 
 
 def test_more_visitors_than_a_page_are_read_page_by_page(
     load_rows: Load, query: Query, control: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pendo, "OBJECTS_A_PAGE", 30)
-    rows = load_rows("pendo")["visitors"]
+    monkeypatch.setattr(objects, "OBJECTS_A_PAGE", 30)
+    rows = load_rows("pendo", wanted=Wanted(pendo=frozenset({"visitors"})))["visitors"]
     assert rows > 60
     assert query("select count(distinct visitor_id) from pendo.visitors") == [(rows,)]
     assert {request["status"] for request in control.get("/requests?vendor=pendo").json()} <= {200, 408}
 
 
 def test_excluded_visitors_are_marked_and_anonymous_ones_left_out(load_rows: Load, query: Query) -> None:
-    load_rows("pendo")
+    load_rows("pendo", wanted=Wanted(pendo=frozenset({"visitors", "events"})))
     assert query("select count(*) filter (where do_not_process) between 1 and 10 from pendo.visitors") == [(True,)]
     for sql in ("select visitor_id from pendo.visitors", "select visitor_id from pendo.events"):
         assert not [visitor for (visitor,) in query(sql) if str(visitor).startswith("_PENDO_T_")]
 
 
 def test_polls_keep_their_place_in_the_guide(load_rows: Load, query: Query) -> None:
-    load_rows("pendo")
+    load_rows("pendo", wanted=Wanted(pendo=frozenset({"polls", "poll_events"})))
     assert query("select poll_id, position, type from pendo.polls where guide_id = 'guide-nps-2026' order by 2") == [
         ("poll-nps-rating", 0, "NPSRating"),
         ("poll-nps-comment", 1, query("select type from pendo.polls where poll_id = 'poll-nps-comment'")[0][0]),
@@ -135,5 +161,18 @@ def test_polls_keep_their_place_in_the_guide(load_rows: Load, query: Query) -> N
 def test_a_wrong_key_is_named(load_rows: Load, settings: LoadSettings) -> None:
     object.__setattr__(settings, "pendo_integration_key", "not-the-key")
     with pytest.raises(LoadError, match="check PENDO_INTEGRATION_KEY") as raised:
-        load_rows("pendo")
+        load_rows("pendo", wanted=DAILY)
     assert "not-the-key" not in str(raised.value)
+
+
+def test_the_usage_of_a_visitor_who_was_excluded_for_a_while_is_whole(
+    load_rows: Load, query: Query, control: httpx.Client
+) -> None:
+    """Days that are final are not read again when a visitor is let in again."""
+    usage = "select visitor_id, count(*) from pendo.events group by all order by all"
+    load_rows("pendo", wanted=DAILY)
+    ((visitor, _), *_) = before = query(usage)
+    for excluded in (True, False):
+        control.post("/do/pendo/exclude", json={"visitor": visitor, "excluded": excluded}).raise_for_status()
+        load_rows("pendo", wanted=DAILY)
+        assert query(usage) == before

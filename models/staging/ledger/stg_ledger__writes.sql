@@ -24,9 +24,11 @@ renamed as (
         status,
         code,
         message,
+        property_fingerprint,
 
         -- timestamps
-        written_at
+        written_at,
+        loaded_at
 
     from source
 

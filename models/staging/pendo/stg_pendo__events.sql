@@ -20,6 +20,7 @@ renamed as (
         user_agent,
 
         -- numerics
+        day as day_starts_ms,
         num_events as event_count,
         num_minutes as minutes,
 

@@ -14,14 +14,17 @@ renamed as (
         nullif(trim(Product_Account_Id__c), '') as product_account_id,
         OwnerId as owner_id,
         MasterRecordId as master_account_id,
+        PersonContactId as person_contact_id,
         LastModifiedById as modified_by_user_id,
 
         -- text
         Name as account_name,
         nullif(trim(Website), '') as website,
+        nullif(trim(PersonEmail), '') as person_email,
 
         -- booleans
         IsDeleted as is_deleted,
+        IsPersonAccount as is_person_account,
 
         -- timestamps
         CreatedDate as created_at,

@@ -23,6 +23,7 @@ renamed as (
 
         -- booleans
         IsDeleted as is_deleted,
+        IsPersonAccount as is_person_account,
 
         -- timestamps
         CreatedDate as created_at,

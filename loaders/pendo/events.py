@@ -1,0 +1,226 @@
+"""Pendo's daily usage and the answers to its polls.
+
+Days are the subscription's, whose time zone Pendo does not tell. The last days change until they
+are final, so they are read again on every load, and each replaces what was landed of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from math import ceil
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.extract import DltResource
+
+from loaders.calls import Answer
+from loaders.landing import BIGINT, BOOLEAN, TEXT, Column, Mode, Reads, Row, json_text, resource, tables
+from loaders.pendo.subscription import Subscription
+from loaders.values import LoadError, TooLong
+
+HISTORY_DAYS = 400
+# All of the history is read once; only the days that are not final are read again.
+NEVER = timedelta.max
+# A day of usage is final nine days later.
+FINAL_AFTER_DAYS = 9
+DAYS_A_CALL = 30
+# Of a source whose size is not known yet.
+FIRST_CALL_DAYS = 2
+# An answer is held in memory whole, at a kilobyte a row.
+ROWS_A_CALL = 50_000
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+# Of every app. Excluded visitors' usage too, as final days are not read again when a visitor is let in again;
+# the models leave out who is excluded today.
+EVERYTHING = {"appId": 'expandAppIds("*")', "blacklist": "ignore"}
+
+DAY = Column("day", BIGINT, nullable=False)
+USAGE_COLUMNS = (
+    Column("visitor_id", TEXT, "visitorId"),
+    Column("account_id", TEXT, "accountId"),
+    Column("app_id", BIGINT, "appId"),
+    Column("server", TEXT),
+    Column("remote_ip", TEXT, "remoteIp"),
+    Column("user_agent", TEXT, "userAgent"),
+    Column("num_events", BIGINT, "numEvents"),
+    Column("num_minutes", BIGINT, "numMinutes"),
+)
+# True only in rows that empty their day; such rows never reach the table.
+REMOVED = Column("removed", BOOLEAN)
+POLL_EVENT_COLUMNS = (
+    Column("visitor_id", TEXT, "visitorId", nullable=False),
+    Column("account_id", TEXT, "accountId", nullable=False),
+    Column("guide_id", TEXT, "guideId", nullable=False),
+    Column("poll_id", TEXT, "pollId", nullable=False),
+    Column("poll_type", TEXT, "pollType"),
+    Column("poll_response", TEXT, "pollResponse"),
+    Column("browser_time", BIGINT, "browserTime", nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A kind of daily usage: its table, Pendo's source, and the columns that say what was used, if any.
+
+    `detail` names the one with what a page's address or a track event carried: a JSON object.
+    """
+
+    table: str
+    source: str
+    used: tuple[Column, ...] = ()
+    detail: str | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Give the table's columns."""
+        return (DAY, *self.used, *USAGE_COLUMNS, REMOVED)
+
+
+USAGE = (
+    Usage("events", "events"),
+    Usage("page_events", "pageEvents", (Column("page_id", TEXT, "pageId"), Column("parameters", TEXT)), "parameters"),
+    Usage("feature_events", "featureEvents", (Column("feature_id", TEXT, "featureId"),)),
+    Usage(
+        "track_events",
+        "trackEvents",
+        (Column("track_type_id", TEXT, "trackTypeId"), Column("properties", TEXT)),
+        "properties",
+    ),
+)
+
+
+def usage_events(subscription: Subscription, usage: Usage, now: datetime, reads: Reads) -> DltResource:
+    """Read daily usage: each day that is read again replaces what was landed of it."""
+    start = reads.start(usage.table, now, {}, NEVER)
+    mode: Mode = "full" if start is None else "incremental"
+    days = _days(start, now)
+
+    def rows(answers: Iterable[Answer]) -> Iterator[pa.Table]:
+        known: set[int] = set()
+        for answer in answers:
+            landed = _table(answer.rows(), usage)
+            fresh = set(pc.unique(landed["day"]).to_pylist())
+            if fresh & known:
+                landed = landed.filter(pc.invert(pc.is_in(landed["day"], pa.array(list(known), BIGINT))))
+            known |= fresh
+            yield landed
+        if mode == "incremental":
+            gone: Iterator[Row] = ({"day": day, "removed": True} for day in _hours(days, now) if day not in known)
+            yield from tables(gone, usage.columns, mode)
+
+    def read() -> Iterator[pa.Table]:
+        answers = _by_day(subscription, usage.source, days, now)
+        first = next(answers)
+        yield from rows(chain([first], answers))
+        reads.finish(usage.table, first.at, mode, {})
+
+    events = resource(usage.table, usage.columns, read, mode)
+    return events.apply_hints(primary_key=(), merge_key="day", columns={"removed": {"hard_delete": True}})
+
+
+def poll_events(subscription: Subscription, now: datetime, reads: Reads) -> DltResource:
+    """Read the answers to polls."""
+    start = reads.start("poll_events", now, {}, NEVER)
+    mode: Mode = "full" if start is None else "incremental"
+
+    def rows(answers: Iterable[Answer]) -> Iterator[Row]:
+        before: set[tuple[object, ...]] = set()  # ranges overlap their neighbours only
+        for answer in answers:
+            seen: set[tuple[object, ...]] = set()
+            for row in answer.rows():
+                # A visitor without an account answers polls too, and a key cannot be null.
+                one = row | {"accountId": row.get("accountId") or ""}
+                key = tuple(one[column.source] for column in POLL_EVENT_COLUMNS if not column.nullable)
+                if key not in seen and key not in before:
+                    yield one
+                seen.add(key)
+            before = seen
+
+    def read() -> Iterator[pa.Table]:
+        answers = _by_day(subscription, "pollEvents", _days(start, now), now)
+        first = next(answers)
+        yield from tables(rows(chain([first], answers)), POLL_EVENT_COLUMNS, mode)
+        reads.finish("poll_events", first.at, mode, {})
+
+    return resource("poll_events", POLL_EVENT_COLUMNS, read, mode)
+
+
+def _table(rows: list[dict[str, Any]], usage: Usage) -> pa.Table:
+    """Turn Pendo's rows into the table's, in one conversion for all."""
+    sent = [column for column in usage.columns if column is not REMOVED]
+    if usage.detail is not None:
+        for row in rows:
+            if (carried := row.get(usage.detail)) is not None:
+                row[usage.detail] = json_text(carried)
+    kind = pa.struct([pa.field(column.source, column.type) for column in sent])
+    try:
+        parsed = pa.array(rows, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise LoadError(f"Pendo sent {usage.source} rows that are not like its rows: {error}") from error
+    if parsed.field("day").null_count:
+        raise LoadError(f"Pendo sent {usage.source} rows without a day")
+    values = [*parsed.flatten(), pa.nulls(len(rows), REMOVED.type)]
+    return pa.Table.from_arrays(
+        values, schema=pa.schema([pa.field(column.name, column.type, column.nullable) for column in (*sent, REMOVED)])
+    )
+
+
+def _days(start: datetime | None, now: datetime) -> int:
+    """Count the whole days before today to read: those that the last read could not know final.
+
+    One more than that, as a day at the edge is read but cannot be told from its neighbour when the
+    clocks change.
+    """
+    if start is None:
+        return HISTORY_DAYS
+    missed = ceil((now - start) / timedelta(days=1))
+    return min(FINAL_AFTER_DAYS + missed + 1, HISTORY_DAYS)
+
+
+def _by_day(subscription: Subscription, source: str, days: int, now: datetime) -> Iterator[Answer]:
+    """Read the last whole days of an event source, newest first, in ranges that Pendo can answer.
+
+    How many rows a day has is kept for the next load. Ranges are counted back from `now`, and each overlaps the one
+    before by a day, because stepping back by 24 hours lands in a neighbouring day when the clocks changed in between.
+    """
+    sizes: dict[str, int] = dlt.current.source_state().setdefault("rows_a_day", {})
+    covered, span = 0, _span(sizes[source], days) if source in sizes else min(FIRST_CALL_DAYS, days)
+    while covered < days:
+        overlap = 1 if covered else 0
+        series: Mapping[str, object] = {
+            "period": "dayRange",
+            "first": int(now.timestamp() * 1000) - (covered - overlap) * DAY_MS,
+            "count": -(span + overlap),
+        }
+        try:
+            answer = subscription.aggregate({source: EVERYTHING, "timeSeries": series}, {"identified": "visitorId"})
+        except TooLong:
+            if span == 1:
+                raise
+            span //= 2
+            continue
+        yield answer
+        covered += span
+        sizes[source] = max(1, len(answer.rows()) // span)
+        span = _span(sizes[source], days - covered)
+
+
+def _span(rows_a_day: int, days: int) -> int:
+    """Say how many of some days one call may ask for."""
+    return max(1, min(DAYS_A_CALL - 1, ROWS_A_CALL // rows_a_day, days))
+
+
+def _hours(days: int, now: datetime) -> range:
+    """List every moment at which a day that was surely read may start.
+
+    A day starts on a whole hour of UTC, as Pendo's time zones are such; which one, only the days that have rows tell.
+    """
+    end = int(now.timestamp() * 1000)
+    return range(-((days * DAY_MS - HOUR_MS - end) // HOUR_MS) * HOUR_MS, end, HOUR_MS)

@@ -1,0 +1,197 @@
+"""Pendo's visitors and accounts, and what its apps hold: guides, polls, pages, features and track types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from loaders.calls import Answer
+from loaders.landing import BIGINT, BOOLEAN, TEXT, Column, Reads, Row, json_text, resource, tables
+from loaders.pendo.subscription import Subscription
+
+OBJECTS_A_PAGE = 20_000
+
+VISITOR_COLUMNS = (
+    Column("visitor_id", TEXT, nullable=False),
+    Column("account_id", TEXT),
+    Column("account_ids", TEXT),
+    Column("first_visit", BIGINT),
+    Column("last_visit", BIGINT),
+    Column("last_updated", BIGINT),
+    Column("do_not_process", BOOLEAN),
+    Column("agent", TEXT),
+    Column("custom", TEXT),
+)
+ACCOUNT_COLUMNS = (
+    Column("account_id", TEXT, nullable=False),
+    Column("first_visit", BIGINT),
+    Column("last_visit", BIGINT),
+    Column("last_updated", BIGINT),
+    Column("agent", TEXT),
+    Column("custom", TEXT),
+)
+POLL_COLUMNS = (
+    Column("guide_id", TEXT, nullable=False),
+    Column("poll_id", TEXT, nullable=False),
+    Column("position", BIGINT),
+    Column("type", TEXT),
+    Column("question", TEXT),
+    Column("guide_name", TEXT),
+    Column("attributes", TEXT),
+)
+GUIDE_COLUMNS = (
+    Column("guide_id", TEXT, "id", nullable=False),
+    Column("app_id", BIGINT, "appId"),
+    Column("name", TEXT),
+    Column("state", TEXT),
+    Column("created_at", BIGINT, "createdAt"),
+    Column("updated_at", BIGINT, "lastUpdatedAt"),
+    Column("reset_at", BIGINT, "resetAt"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A kind of object that Pendo lists by id."""
+
+    name: str
+    key: str
+    source: object
+    columns: tuple[Column, ...]
+    row: Callable[[Mapping[str, Any]], Row]
+
+
+def visitors(subscription: Subscription, reads: Reads) -> DltResource:
+    """Read every identified visitor; those who asked not to be processed are landed and marked."""
+    everybody = {"blacklist": "ignore"}
+    return _objects(subscription, Objects("visitors", "visitorId", everybody, VISITOR_COLUMNS, _visitor), reads)
+
+
+def accounts(subscription: Subscription, reads: Reads) -> DltResource:
+    """Read every account."""
+    return _objects(subscription, Objects("accounts", "accountId", None, ACCOUNT_COLUMNS, _account), reads)
+
+
+def guides(subscription: Subscription, reads: Reads) -> DltResource:
+    """Read the guides, surveys among them."""
+    return _catalogue(subscription, Catalogue("guide", "guides", GUIDE_COLUMNS), reads)
+
+
+def polls(subscription: Subscription, reads: Reads) -> DltResource:
+    """Read the guides' polls, in their order: of an NPS survey, the rating and then the text."""
+    return _catalogue(subscription, Catalogue("guide", "polls", POLL_COLUMNS, _polls), reads)
+
+
+def used_things(subscription: Subscription, kind: str, name: str, key: str, reads: Reads) -> DltResource:
+    """Read the pages, features or track types, into the table `name` with the key column `key`."""
+    columns = (
+        Column(key, TEXT, "id", nullable=False),
+        Column("app_id", BIGINT, "appId"),
+        Column("name", TEXT),
+        Column("group_name", TEXT),
+        Column("created_at", BIGINT, "createdAt"),
+        Column("updated_at", BIGINT, "lastUpdatedAt"),
+    )
+    return _catalogue(subscription, Catalogue(kind, name, columns, _grouped), reads)
+
+
+def _objects(subscription: Subscription, objects: Objects, reads: Reads) -> DltResource:
+    """Read all objects of a kind, in pages by their id; the anonymous ones are left out."""
+    key = objects.key
+
+    def pages() -> Iterator[Answer]:
+        last: str | None = None
+        while True:
+            after = () if last is None else ({"filter": f"{key} > {orjson.dumps(last).decode()}"},)
+            answer = subscription.aggregate(
+                {objects.name: objects.source},
+                {"identified": key},
+                *after,
+                {"sort": [key]},
+                {"limit": OBJECTS_A_PAGE},
+            )
+            yield answer
+            results = answer.rows()
+            if len(results) < OBJECTS_A_PAGE:
+                return
+            last = results[-1][key]
+
+    def read() -> Iterator[pa.Table]:
+        answers = pages()
+        first = next(answers)
+        rows = (objects.row(one) for page in chain([first], answers) for one in page.rows())
+        yield from tables(rows, objects.columns)
+        reads.finish(objects.name, first.at, "full")
+
+    return resource(objects.name, objects.columns, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A list that Pendo gives whole: its kind in the API, its table, and how an entry becomes rows."""
+
+    kind: str
+    name: str
+    columns: tuple[Column, ...]
+    rows: Callable[[Iterable[Mapping[str, Any]]], Iterable[Row]] = iter
+
+
+def _catalogue(subscription: Subscription, catalogue: Catalogue, reads: Reads) -> DltResource:
+    def read() -> Iterator[pa.Table]:
+        answer = subscription.listed(catalogue.kind)
+        yield from tables(catalogue.rows(answer.body), catalogue.columns)
+        reads.finish(catalogue.name, answer.at, "full")
+
+    return resource(catalogue.name, catalogue.columns, read)
+
+
+def _visitor(visitor: Mapping[str, Any]) -> Row:
+    metadata = visitor.get("metadata") or {}
+    auto, marks = metadata.get("auto") or {}, metadata.get("pendo") or {}
+    return _metadata(metadata) | {
+        "visitor_id": visitor["visitorId"],
+        "account_id": auto.get("accountid"),
+        "account_ids": json_text(auto.get("accountids") or []),
+        "do_not_process": bool(marks.get("donotprocess")),
+    }
+
+
+def _account(account: Mapping[str, Any]) -> Row:
+    return _metadata(account.get("metadata") or {}) | {"account_id": account["accountId"]}
+
+
+def _metadata(metadata: Mapping[str, Any]) -> dict[str, object]:
+    auto = metadata.get("auto") or {}
+    return {
+        "first_visit": auto.get("firstvisit"),
+        "last_visit": auto.get("lastvisit"),
+        "last_updated": auto.get("lastupdated"),
+        "agent": json_text(metadata.get("agent") or {}),
+        "custom": json_text(metadata.get("custom") or {}),
+    }
+
+
+def _polls(listed: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    for guide in listed:
+        for position, poll in enumerate(guide.get("polls") or []):
+            attributes = poll.get("attributes") or {}
+            yield {
+                "guide_id": guide["id"],
+                "poll_id": poll["id"],
+                "position": position,
+                "type": attributes.get("type"),
+                "question": poll.get("question"),
+                "guide_name": guide.get("name"),
+                "attributes": json_text(attributes),
+            }
+
+
+def _grouped(listed: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    for one in listed:
+        yield {**one, "group_name": (one.get("group") or {}).get("name")}

@@ -1,0 +1,37 @@
+with
+
+source as (
+
+    select * from {{ source('pendo', 'track_events') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        visitor_id,
+        nullif(account_id, '') as account_id,
+        app_id,
+        track_type_id,
+
+        -- text
+        server as server_name,
+        remote_ip,
+        user_agent,
+
+        -- numerics
+        day as day_starts_ms,
+        num_events as event_count,
+        num_minutes as minutes,
+
+        -- timestamps
+        {{
+            date_in_zone(timestamp_from_millis('day'), var('subscription_time_zone'))
+        }} as event_on
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,105 @@
+"""Any sequence of what can happen, to records and to loads, ends with the landing equal to the vendor's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+
+from loaders import LoadSettings
+from tests.loaders import pendo_world, salesforce_world
+from tests.loaders.convergence import Account, Step, land, landed, load_and_kill, once, reached, stories
+from tests.loaders.hubspot_world import HubSpot
+from tests.loaders.pendo_world import Pendo
+from tests.loaders.salesforce_world import Salesforce
+from tests.sandbox.hubspot_account import TOKEN
+
+if TYPE_CHECKING:
+    from tests.sandbox.hubspot_fixtures import Switch
+
+pytest_plugins = ["tests.sandbox.hubspot_fixtures"]
+
+few = settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+Server = tuple["Switch", httpx.Client]
+
+
+def hubspot(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
+    switch, client = server
+    url = str(client.base_url)
+    return HubSpot(switch, client), reached(folder, hubspot_base_url=url, hubspot_access_token=TOKEN)
+
+
+def salesforce(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
+    switch, client = server
+    url = str(client.base_url)
+    client_id, secret = salesforce_world.CLIENT, salesforce_world.SECRET
+    names = {"salesforce_base_url": url, "salesforce_client_id": client_id, "salesforce_client_secret": secret}
+    made = replace(reached(folder, **names), salesforce_bulk_above=salesforce_world.BULK_ABOVE)
+    return Salesforce(switch, url), made
+
+
+def pendo(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
+    switch, client = server
+    key = pendo_world.KEY
+    return Pendo(switch, client), reached(folder, pendo_base_url=str(client.base_url), pendo_integration_key=key)
+
+
+@few
+@given(story=stories(HubSpot.EVENTS))
+def test_hubspot_is_landed_as_it_is_whatever_happened(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, story: list[Step]
+) -> None:
+    account, reaching = hubspot(server, tmp_path_factory.mktemp("story"))
+    truth, found = land(account, story, reaching)
+    assert found == truth
+
+
+@few
+@given(story=stories(Salesforce.EVENTS))
+def test_salesforce_is_landed_as_it_is_whatever_happened(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, story: list[Step]
+) -> None:
+    account, reaching = salesforce(server, tmp_path_factory.mktemp("story"))
+    truth, found = land(account, story, reaching)
+    assert found == truth
+
+
+@few
+# The oldest day that may change becomes empty, and one more day is over before the next load.
+@example(story=[("empty a day", 0, 0), ("let days pass", 0, 20)])
+@given(story=stories(Pendo.EVENTS))
+def test_pendo_is_landed_as_it_is_whatever_happened(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, story: list[Step]
+) -> None:
+    account, reaching = pendo(server, tmp_path_factory.mktemp("story"))
+    truth, found = land(account, story, reaching)
+    assert found == truth
+
+
+@pytest.mark.parametrize("opened", [hubspot, salesforce, pendo])
+def test_a_load_that_is_killed_leaves_nothing_that_the_next_one_trips_over(
+    server: Server, tmp_path: Path, opened: Callable[[Server, Path], tuple[Account, LoadSettings]]
+) -> None:
+    """Killed while it reads, and then while it writes: the second load of all, and the third."""
+    account, reaching = opened(server, tmp_path)
+    once(account, reaching)
+    events = account.EVENTS
+    for number, event in enumerate(events * 2):
+        account.happen(event, 7 * number, 11 * number)
+    load_and_kill(account, reaching, at_call=4)
+    for number, event in enumerate(events):
+        account.happen(event, 5 * number, 13 * number)
+    load_and_kill(account, reaching, at_call=None)
+    truth, found = landed(account, reaching)
+    assert found == truth
