@@ -2,17 +2,170 @@
 One row per record and property whose value in the CRM is not what the sync model says.
 
 Mechanical: the columns and their policies come from the sync model's YAML, the CRM's current values from its landing,
-overlaid with what the ledger says was written after that record was landed. `record_id` and `updated_at` are the landing's
-own columns. The compiled query names every column; read it in target/compiled.
+overlaid with what the ledger says was written after that record was landed. `record_id`, `updated_at` and `is_gone` are the
+landing's own columns. A record that we wrote and that has left the sync model is wanted empty. The compiled query names every
+column; read it in target/compiled.
+
+Most records differ in nothing, so values become text, which is slow, only for records in which some column differs by value.
 -#}
-{% macro diff(sync, landing, record_id, updated_at, writes) -%}
+{% macro diff(sync, landing, record_id, updated_at, is_gone, records, writes, rejections) -%}
 {%- if execute -%}
-{%- set model = (graph.nodes.values() | selectattr('resource_type', 'equalto', 'model') | selectattr('name', 'equalto', sync.identifier) | first) -%}
-{%- set exposure = (graph.exposures.values() | selectattr('depends_on.nodes', 'equalto', [model.unique_id]) | first) -%}
-{%- if not exposure -%}
-    {{ exceptions.raise_compiler_error(model.original_file_path ~ ": no exposure depends on " ~ sync.identifier ~ " alone; declare its activation") }}
+{%- set model = sync_model(sync) -%}
+{%- set activation = activation_of(model) -%}
+{%- set sent = sent_columns(model, landing) -%}
+{%- set landed_id = 'landed.' ~ adapter.quote(record_id) -%}
+{%- set is_landed = 'not coalesce(landed.' ~ adapter.quote(is_gone) ~ ', false)' -%}
+{#- The large relations are named where they are read: an engine may copy out a CTE that is read twice. #}
+with
+
+-- Records with a value that we wrote after the record was landed: that value stands there now.
+fresh as (
+
+    select records.record_id
+    from {{ records }} as records
+    inner join {{ landing }} as landed on records.record_id = {{ landed_id }}
+    where
+        records.destination = '{{ activation.destination }}' and records.object = '{{ activation.object }}'
+        and records.written_at > landed.{{ adapter.quote(updated_at) }}
+
+),
+
+-- Records that hold a value of ours and of which the model says nothing any more.
+left_behind as (
+
+    select records.record_id
+    from {{ records }} as records
+    left join {{ sync }} as desired on records.record_id = desired.{{ activation.key }}
+    where
+        records.destination = '{{ activation.destination }}' and records.object = '{{ activation.object }}'
+        and records.has_values
+        and desired.{{ activation.key }} is null
+
+),
+
+-- One row per fresh record: the values that the landing does not have yet.
+overlaid as (
+
+    select
+        written.record_id,
+        {%- for item in sent %}
+        max(written.after_value) filter (where written.property = '{{ item.property }}') as after_{{ loop.index }},
+        bool_or(written.property = '{{ item.property }}') as is_written_{{ loop.index }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ writes }} as written
+    inner join fresh on written.record_id = fresh.record_id
+    inner join {{ landing }} as landed on written.record_id = {{ landed_id }}
+    where
+        written.destination = '{{ activation.destination }}' and written.object = '{{ activation.object }}'
+        and written.written_at > landed.{{ adapter.quote(updated_at) }}
+    group by written.record_id
+
+),
+
+-- One row per record in which anything may differ: what it should say and what it says, as text.
+candidates as (
+
+    select
+        desired.{{ activation.key }} as record_id,
+        false as has_left,
+        {%- for item in sent %}
+        {{ as_text('desired.' ~ item.column, item.family) | trim }} as desired_{{ loop.index }},
+        case when overlaid.is_written_{{ loop.index }} then overlaid.after_{{ loop.index }} else {{ item.landed_text }} end as current_{{ loop.index }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ sync }} as desired
+    -- At most one landed record and one overlaid row a record: both are keyed by the record.
+    inner join {{ landing }} as landed on desired.{{ activation.key }} = {{ landed_id }}
+    left join overlaid on desired.{{ activation.key }} = overlaid.record_id
+    where
+        {{ is_landed }}
+        and (
+            overlaid.record_id is not null
+            {%- for item in sent %}
+            or {{ item.may_differ }}
+            {%- endfor %}
+        )
+
+    union all
+
+    select
+        left_behind.record_id,
+        true as has_left,
+        {%- for item in sent %}
+        cast(null as varchar) as desired_{{ loop.index }},
+        case when overlaid.is_written_{{ loop.index }} then overlaid.after_{{ loop.index }} else {{ item.landed_text }} end as current_{{ loop.index }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from left_behind
+    inner join {{ landing }} as landed on left_behind.record_id = {{ landed_id }}
+    left join overlaid on left_behind.record_id = overlaid.record_id
+    where {{ is_landed }}
+
+),
+
+differences as (
+{% for item in sent %}
+    select
+        record_id,
+        has_left,
+        '{{ item.property }}' as property,
+        '{{ item.family }}' as family,
+        current_{{ loop.index }} as current_value,
+        desired_{{ loop.index }} as desired_value,
+        '{{ item.meta.get("write", "always") }}' as write_policy,
+        '{{ item.meta.get("on_null", "keep") }}' as null_policy,
+        '{{ item.meta.get("on_conflict", "hold") }}' as conflict_policy,
+        '{{ item.meta.get("on_exit", "keep") }}' as exit_policy
+    from candidates
+    where {{ differs('current_' ~ loop.index, 'desired_' ~ loop.index, item.family) }}
+    {{ "union all" if not loop.last }}
+{% endfor %}
+),
+
+compared as (
+
+    select
+        differences.*,
+        written.after_value as last_sent_value,
+        written.written_at as last_sent_at,
+        written.written_at is not null
+        and {{ differs_by('differences.family', 'differences.current_value', 'written.after_value') }}
+        -- What we sent and never heard of is not a person's edit.
+        and (
+            not coalesce(written.has_unanswered, false)
+            or {{ differs_by('differences.family', 'differences.current_value', 'written.unanswered_value') }}
+        ) as is_edited_since,
+        rejected.code as rejected_code,
+        rejected.property_fingerprint as rejected_fingerprint,
+        rejected.run_id is not null
+        and not {{ differs_by('differences.family', 'differences.desired_value', 'rejected.after_value') }}
+            as was_rejected
+    from differences
+    -- At most one row of either: both are keyed by record and property.
+    left join {{ writes }} as written
+        on
+            differences.record_id = written.record_id
+            and differences.property = written.property
+            and written.destination = '{{ activation.destination }}'
+            and written.object = '{{ activation.object }}'
+    left join {{ rejections }} as rejected
+        on
+            differences.record_id = rejected.record_id
+            and differences.property = rejected.property
+            and rejected.destination = '{{ activation.destination }}'
+            and rejected.object = '{{ activation.object }}'
+
+)
+
+select * from compared
+-- A value of a record that has left is ours to think about only where we put one.
+where not has_left or last_sent_value is not null
 {%- endif -%}
-{%- set activation = exposure.config.meta.activation -%}
+{%- endmacro %}
+
+{#-
+The columns of a sync model that are sent, each with its property, family and policies, and with what the landing says of it: as text, and
+whether that may be another value than the column's. A landing has a CRM's values as text (HubSpot) or typed (Salesforce).
+-#}
+{% macro sent_columns(model, landing) -%}
 {%- set landed = {} -%}
 {%- for column in adapter.get_columns_in_relation(landing) -%}
     {%- do landed.update({column.name.lower(): column}) -%}
@@ -30,96 +183,75 @@ own columns. The compiled query names every column; read it in target/compiled.
 } -%}
 {%- set sent = [] -%}
 {%- for column in model.columns.values() if column.config.meta.property -%}
+    {%- set family = families.get(column.data_type.lower().split('(')[0].strip(), 'number') -%}
+    {%- set landing_column = landed.get(column.config.meta.property | lower) -%}
+    {%- if landing_column -%}
+        {%- set current = 'landed.' ~ adapter.quote(landing_column.name) -%}
+        {%- set kind = landing_column.dtype | lower -%}
+        {%- if kind in ['timestamp with time zone', 'timestamptz'] -%}
+            {%- set landed_text = as_text(current, 'datetime') | trim -%}
+        {%- elif kind == 'double' -%}
+            {#- As a person writes it: 12 and not 12.0. #}
+            {%- set landed_text = "regexp_replace(cast(" ~ current ~ " as varchar), '[.]0$', '')" -%}
+        {%- else -%}
+            {%- set landed_text = 'cast(' ~ current ~ ' as varchar)' -%}
+        {%- endif -%}
+        {%- set wanted = 'desired.' ~ column.name -%}
+        {%- set data_type = column.data_type | lower -%}
+        {%- set is_text = kind.startswith('varchar') or kind in ['text', 'string'] -%}
+        {#- True for all values that differ, and for a few that do not. Cheaper than `differs`, as the column never becomes text. #}
+        {%- set may_differ -%}
+    (
+        {%- if family == 'string' %}
+        nullif({{ wanted }}, '') is distinct from nullif(cast({{ current }} as varchar), '')
+        {%- elif family == 'number' %}
+        try_cast({{ current }} as double) is distinct from cast({{ wanted }} as double)
+        {%- if is_text and data_type not in ['tinyint', 'smallint', 'integer', 'int', 'double', 'float'] %}
+        -- Of more than 15 digits, two numbers may be one double.
+        or (
+            (cast({{ wanted }} as double) > 1e15 or cast({{ wanted }} as double) < -1e15)
+            and try_cast({{ current }} as decimal(38, 9)) is distinct from try_cast({{ wanted }} as decimal(38, 9))
+        )
+        {%- endif %}
+        {%- elif is_text %}
+        {{ as_value(current, family) }} is distinct from cast({{ wanted }} as {{ 'timestamp' if family == 'datetime' else family }})
+        {%- elif family == 'datetime' %}
+        date_trunc('second', cast({{ current }} as timestamp)) is distinct from date_trunc('second', cast({{ wanted }} as timestamp))
+        {%- else %}
+        cast({{ current }} as varchar) is distinct from cast({{ wanted }} as varchar)
+        {%- endif %}
+        {%- if is_text and family != 'string' %}
+        -- Text that is no such value, where there should be none.
+        or ({{ wanted }} is null and nullif({{ current }}, '') is not null)
+        {%- endif %}
+    )
+        {%- endset -%}
+    {%- else -%}
+        {%- set landed_text = 'cast(null as varchar)' -%}
+        {%- set may_differ = 'desired.' ~ column.name ~ ' is not null' -%}
+    {%- endif -%}
     {%- do sent.append({
         'column': column.name,
         'property': column.config.meta.property,
-        'family': families.get(column.data_type.lower().split('(')[0].strip(), 'number'),
+        'family': family,
         'meta': column.config.meta,
+        'landed_text': landed_text,
+        'may_differ': may_differ,
     }) -%}
 {%- endfor -%}
-with
+{{ return(sent) }}
+{%- endmacro %}
 
-desired as (
+{#- The node of a sync model, found by its relation. -#}
+{% macro sync_model(sync) -%}
+    {{ return(graph.nodes.values() | selectattr('resource_type', 'equalto', 'model') | selectattr('name', 'equalto', sync.identifier) | first) }}
+{%- endmacro %}
 
-    select * from {{ sync }}
-
-),
-
-landed as (
-
-    select * from {{ landing }}
-
-),
-
--- One row per record: the value that we last sent for each property, and when.
-written as (
-
-    select
-        record_id,
-        {%- for item in sent %}
-        max(after_value) filter (where property = '{{ item.property }}') as after_{{ loop.index }},
-        max(written_at) filter (where property = '{{ item.property }}') as at_{{ loop.index }},
-        coalesce(bool_or(has_unanswered) filter (where property = '{{ item.property }}'), false) as lost_{{ loop.index }},
-        max(unanswered_value) filter (where property = '{{ item.property }}') as lost_value_{{ loop.index }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from {{ writes }}
-    where destination = '{{ activation.destination }}' and object = '{{ activation.object }}'
-    group by record_id
-
-),
-
--- One row per record of the sync model: what it should say, what it says, what we last sent.
-compared as (
-
-    select
-        desired.{{ activation.key }} as record_id,
-        {%- for item in sent %}
-        {{ as_text('desired.' ~ item.column, item.family) | trim }} as desired_{{ loop.index }},
-        {%- set landing_column = landed.get(item.property | lower) %}
-        {%- if not landing_column %}
-            {%- set current = 'cast(null as varchar)' %}
-        {%- elif landing_column.dtype | lower is in ['timestamp with time zone', 'timestamptz'] %}
-            {%- set current = as_text('landed.' ~ adapter.quote(landing_column.name), 'datetime') | trim %}
-        {%- elif landing_column.dtype | lower == 'double' %}
-            {#- As a person writes it: 12 and not 12.0. #}
-            {%- set current = "regexp_replace(cast(landed." ~ adapter.quote(landing_column.name) ~ " as varchar), '[.]0$', '')" %}
-        {%- else %}
-            {%- set current = 'cast(landed.' ~ adapter.quote(landing_column.name) ~ ' as varchar)' %}
-        {%- endif %}
-        case
-            when written.at_{{ loop.index }} > landed.{{ adapter.quote(updated_at) }} then written.after_{{ loop.index }}
-            else {{ current }}
-        end as current_{{ loop.index }},
-        written.after_{{ loop.index }} as sent_{{ loop.index }},
-        written.at_{{ loop.index }} as sent_at_{{ loop.index }},
-        coalesce(written.lost_{{ loop.index }}, false) as lost_{{ loop.index }},
-        written.lost_value_{{ loop.index }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from desired
-    -- At most one landed record and one row of the ledger a record: both are keyed by the record.
-    inner join landed on desired.{{ activation.key }} = landed.{{ adapter.quote(record_id) }}
-    left join written on desired.{{ activation.key }} = written.record_id
-
-)
-{% for item in sent %}
-select
-    record_id,
-    '{{ item.property }}' as property,
-    '{{ item.family }}' as family,
-    current_{{ loop.index }} as current_value,
-    desired_{{ loop.index }} as desired_value,
-    sent_{{ loop.index }} as last_sent_value,
-    sent_at_{{ loop.index }} as last_sent_at,
-    sent_at_{{ loop.index }} is not null
-    and {{ differs('current_' ~ loop.index, 'sent_' ~ loop.index, item.family) }}
-    -- What we sent and never heard of is not a person's edit.
-    and (not lost_{{ loop.index }} or {{ differs('current_' ~ loop.index, 'lost_value_' ~ loop.index, item.family) }}) as is_edited_since,
-    '{{ item.meta.get("write", "always") }}' as write_policy,
-    '{{ item.meta.get("on_null", "keep") }}' as null_policy,
-    '{{ item.meta.get("on_conflict", "hold") }}' as conflict_policy
-from compared
-where {{ differs('current_' ~ loop.index, 'desired_' ~ loop.index, item.family) }}
-{{ "union all" if not loop.last }}
-{% endfor %}
-{%- endif -%}
+{#- What the exposure of a sync model declares. -#}
+{% macro activation_of(model) -%}
+    {%- set exposure = graph.exposures.values() | selectattr('depends_on.nodes', 'equalto', [model.unique_id]) | first -%}
+    {%- if not exposure -%}
+        {{ exceptions.raise_compiler_error(model.original_file_path ~ ": no exposure depends on " ~ model.name ~ " alone; declare its activation") }}
+    {%- endif -%}
+    {{ return(exposure.config.meta.activation) }}
 {%- endmacro %}

@@ -42,3 +42,13 @@ decimals that an engine has, are compared as they stand.
         or ({{ one }} is null) <> ({{ other }} is null)
     )
 {%- endmacro %}
+
+{#- `differs` where the family is a column and not known beforehand. -#}
+{% macro differs_by(family, left, right) -%}
+    case {{ family }}
+        {%- for one in ['number', 'boolean', 'date', 'datetime'] %}
+        when '{{ one }}' then {{ differs(left, right, one) | trim }}
+        {%- endfor %}
+        else {{ differs(left, right, 'string') | trim }}
+    end
+{%- endmacro %}

@@ -1,113 +1,222 @@
 with
 
-product_keys as (
+rules as (
 
-    select * from {{ ref('int_product_keys') }}
-
-),
-
-crm_keys as (
-
-    select * from {{ ref('int_crm_keys') }}
+    select * from {{ ref('match_rules') }}
 
 ),
 
-records as (
+keys as (
 
-    select * from {{ ref('int_crm_records') }}
+    select * from {{ ref('int_keys') }}
+
+),
+
+shared as (
+
+    select * from {{ ref('int_matches__shared') }}
 
 ),
 
 overrides as (
 
-    select * from {{ ref('match_overrides') }}
+    select * from {{ ref('int_match_overrides__followed') }}
 
 ),
 
--- One row per pair that shares any key, with one key as the evidence.
+-- Rules of one priority count alike; the alphabet only says which of them is named.
+ranked as (
+
+    select
+        rule,
+        priority,
+        left_system,
+        right_system,
+        concat_ws(' ', left_system, left_object, left_field, normalisation) as left_field_key,
+        concat_ws(' ', right_system, right_object, right_field, normalisation) as right_field_key,
+        row_number() over (order by priority, rule) as rank,
+        priority > min(priority) over (partition by left_system, right_system) as has_better
+    from rules
+
+),
+
+pairs as (
+
+    select
+        left_system,
+        left_object,
+        left_id,
+        right_system,
+        right_object,
+        right_id,
+        min(evidence) as evidence
+    from shared
+    group by all
+
+),
+
+-- One row per pair that shares any value, with the best rule as the evidence.
 found as (
 
     select
-        crm_keys.crm,
-        crm_keys.object,
-        product_keys.product_object,
-        product_keys.product_id,
-        crm_keys.record_id,
-        -- An id is better evidence than an address, and the alphabet happens to say the reverse.
-        max(product_keys.key_kind) as key_kind,
-        max_by(product_keys.key_value, (product_keys.key_kind, product_keys.key_value)) as key_value
-    from product_keys
-    inner join crm_keys
+        pairs.left_system,
+        pairs.left_object,
+        pairs.left_id,
+        pairs.right_system,
+        pairs.right_object,
+        pairs.right_id,
+        ranked.rule,
+        ranked.priority,
+        ranked.has_better,
+        substr(pairs.evidence, 5) as key_value
+    from pairs
+    inner join ranked on cast(left(pairs.evidence, 4) as integer) = ranked.rank
+
+),
+
+doubtful as (
+
+    select * from found
+    where has_better
+
+),
+
+-- Few are in doubt, and only of these all keys are looked at.
+doubtful_left_keys as (
+
+    select keys.* from keys
+    where keys.record_id in (select doubtful.left_id from doubtful)
+
+),
+
+doubtful_right_keys as (
+
+    select keys.* from keys
+    where keys.record_id in (select doubtful.right_id from doubtful)
+
+),
+
+-- Who has other values under a better rule is somebody else, whatever a weaker rule says.
+contradicted as (
+
+    select distinct
+        doubtful.left_system,
+        doubtful.left_object,
+        doubtful.left_id,
+        doubtful.right_system,
+        doubtful.right_object,
+        doubtful.right_id
+    from doubtful
+    inner join ranked
         on
-            product_keys.product_object = crm_keys.product_object
-            and product_keys.key_kind = crm_keys.key_kind
-            and product_keys.key_value = crm_keys.key_value
-    group by all
+            doubtful.left_system = ranked.left_system
+            and doubtful.right_system = ranked.right_system
+            and doubtful.priority > ranked.priority
+    inner join doubtful_left_keys as left_keys
+        on
+            ranked.left_field_key = left_keys.field_key
+            and doubtful.left_object = left_keys.object
+            and doubtful.left_id = left_keys.record_id
+    inner join doubtful_right_keys as right_keys
+        on
+            ranked.right_field_key = right_keys.field_key
+            and doubtful.right_object = right_keys.object
+            and doubtful.right_id = right_keys.record_id
 
 ),
 
 forced as (
 
-    select
-        overrides.crm,
-        overrides.object,
-        overrides.product_object,
-        overrides.product_id,
-        overrides.record_id,
-        'override' as key_kind,
-        overrides.decided_by as key_value
-    from overrides
-    -- A decision does not bring a deleted record back: it rests until the record is restored.
-    inner join records
-        on
-            overrides.crm = records.crm
-            and overrides.object = records.object
-            and overrides.record_id = records.record_id
-    where overrides.decision = 'match'
+    select * from overrides
+    where decision = 'match'
 
 ),
 
-allowed as (
+standing as (
 
-    select found.*
-    from found
-    left join overrides
+    select * from found
+    where not has_better
+
+    union all
+
+    select doubtful.*
+    from doubtful
+    left join contradicted
         on
-            found.crm = overrides.crm
-            and found.object = overrides.object
-            and found.record_id = overrides.record_id
-            and found.product_id = overrides.product_id
-    -- What a person has decided about a pair is not for a key to decide.
-    where overrides.decision is null
+            doubtful.left_system = contradicted.left_system
+            and doubtful.left_object = contradicted.left_object
+            and doubtful.left_id = contradicted.left_id
+            and doubtful.right_system = contradicted.right_system
+            and doubtful.right_object = contradicted.right_object
+            and doubtful.right_id = contradicted.right_id
+    where contradicted.left_id is null
 
 ),
 
--- A person's match ends the matter for both of its sides.
+-- What a person has decided about a pair is not for a key to decide.
 undecided as (
 
-    select * from allowed
+    select standing.*
+    from standing
     where
         not exists (
-            select 1
-            from forced
+            select 1 from overrides
             where
-                forced.crm = allowed.crm
-                and forced.object = allowed.object
-                and (forced.record_id = allowed.record_id or forced.product_id = allowed.product_id)
+                overrides.left_system = standing.left_system
+                and overrides.left_object = standing.left_object
+                and overrides.left_id = standing.left_id
+                and overrides.right_system = standing.right_system
+                and overrides.right_object = standing.right_object
+                and overrides.right_id = standing.right_id
+        )
+        -- A person's match ends the matter for both of its sides.
+        and not exists (
+            select 1 from forced
+            where
+                forced.left_system = standing.left_system
+                and forced.left_object = standing.left_object
+                and forced.left_id = standing.left_id
+                and forced.right_system = standing.right_system
+        )
+        and not exists (
+            select 1 from forced
+            where
+                forced.left_system = standing.left_system
+                and forced.right_system = standing.right_system
+                and forced.right_object = standing.right_object
+                and forced.right_id = standing.right_id
         )
 
 ),
 
 candidates as (
 
-    select * from forced
+    select
+        left_system,
+        left_object,
+        left_id,
+        right_system,
+        right_object,
+        right_id,
+        rule,
+        key_value
+    from undecided
+
     union all
-    select * from undecided
 
-)
+    select
+        left_system,
+        left_object,
+        left_id,
+        right_system,
+        right_object,
+        right_id,
+        'override' as rule,
+        decided_by as key_value
+    from forced
 
-select
-    *,
-    count(*) over (partition by crm, object, product_object, product_id) as record_count,
-    count(*) over (partition by crm, object, product_object, record_id) as product_count
-from candidates
+),
+
+{{ counted('candidates') }}
+
+select * from counted

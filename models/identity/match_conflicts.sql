@@ -3,21 +3,22 @@ with
 candidates as (
 
     select * from {{ ref('int_matches__candidates') }}
+    where left_system = 'pendo'
 
 )
 
 select
-    crm,
-    object,
-    product_object,
-    product_id,
-    record_id,
-    key_kind,
+    right_system as crm,
+    right_object as object,
+    left_object as product_object,
+    left_id as product_id,
+    right_id as record_id,
+    rule,
     key_value,
     case
-        when record_count > 1 and product_count > 1 then 'several_on_both_sides'
-        when record_count > 1 then 'several_records'
-        else 'several_' || product_object || 's'
+        when left_count > 1 and right_count > 1 then 'several_on_both_sides'
+        when left_count > 1 then 'several_records'
+        else 'several_' || left_object || 's'
     end as reason
 from candidates
-where record_count > 1 or product_count > 1
+where left_count > 1 or right_count > 1

@@ -32,7 +32,9 @@ windows as (
         today.as_of - lengths.window_days as starts_on,
         today.as_of - 1 as ends_on,
         today.as_of - 2 * lengths.window_days as previous_starts_on,
-        today.as_of - lengths.window_days - 1 as previous_ends_on
+        today.as_of - lengths.window_days - 1 as previous_ends_on,
+        -- The next landing reads the open days again, and none that is older.
+        today.as_of - {{ var('open_days') + 1 }} as closed_through
 
     from lengths
     cross join today

@@ -18,35 +18,21 @@ visitors as (
 
 ),
 
-windowed_usage as (
+usage as (
 
     select * from {{ ref('int_accounts__windowed_usage') }}
+
+),
+
+depth as (
+
+    select * from {{ ref('int_accounts__depth') }}
 
 ),
 
 surveyed as (
 
     select * from {{ ref('int_accounts__surveyed') }}
-
-),
-
-usage as (
-
-    select
-        {% for days in var('window_days') -%}
-        max(active_days) filter (where window_days = {{ days }})
-            as active_days_last_{{ days }},
-        max(minutes) filter (where window_days = {{ days }}) as minutes_last_{{ days }},
-        max(events) filter (where window_days = {{ days }}) as events_last_{{ days }},
-        max(usage_trend_percent) filter (where window_days = {{ days }})
-            as usage_trend_percent_last_{{ days }},
-        max(usage_trend_reason) filter (where window_days = {{ days }})
-            as usage_trend_reason_last_{{ days }},
-        {% endfor -%}
-        account_id
-
-    from windowed_usage
-    group by account_id
 
 ),
 
@@ -65,6 +51,10 @@ members as (
 
 select
     usage.*,
+    {% for days in var('window_days') -%}
+    coalesce(depth.pages_viewed_last_{{ days }}, 0) as pages_viewed_last_{{ days }},
+    coalesce(depth.features_used_last_{{ days }}, 0) as features_used_last_{{ days }},
+    {% endfor -%}
     date_trunc('second', accounts.first_visit_at) as first_visit_at,
     date_trunc('second', accounts.last_visit_at) as last_visit_at,
     cast(coalesce(members.visitor_count, 0) as integer) as visitor_count,
@@ -76,6 +66,8 @@ select
 from accounts
 inner join usage
     on accounts.account_id = usage.account_id
+left join depth
+    on accounts.account_id = depth.account_id
 left join members
     on accounts.account_id = members.account_id
 left join surveyed

@@ -6,35 +6,21 @@ visitors as (
 
 ),
 
-windowed_usage as (
+usage as (
 
     select * from {{ ref('int_visitors__windowed_usage') }}
 
 ),
 
-responses as (
+depth as (
 
-    select * from {{ ref('int_poll_responses__latest') }}
+    select * from {{ ref('int_visitors__depth') }}
 
 ),
 
-usage as (
+responses as (
 
-    select
-        {% for days in var('window_days') -%}
-        max(active_days) filter (where window_days = {{ days }})
-            as active_days_last_{{ days }},
-        max(minutes) filter (where window_days = {{ days }}) as minutes_last_{{ days }},
-        max(events) filter (where window_days = {{ days }}) as events_last_{{ days }},
-        max(usage_trend_percent) filter (where window_days = {{ days }})
-            as usage_trend_percent_last_{{ days }},
-        max(usage_trend_reason) filter (where window_days = {{ days }})
-            as usage_trend_reason_last_{{ days }},
-        {% endfor -%}
-        visitor_id
-
-    from windowed_usage
-    group by visitor_id
+    select * from {{ ref('int_poll_responses__counted') }}
 
 ),
 
@@ -57,6 +43,10 @@ survey as (
 
 select
     usage.*,
+    {% for days in var('window_days') -%}
+    coalesce(depth.pages_viewed_last_{{ days }}, 0) as pages_viewed_last_{{ days }},
+    coalesce(depth.features_used_last_{{ days }}, 0) as features_used_last_{{ days }},
+    {% endfor -%}
     date_trunc('second', visitors.first_visit_at) as first_visit_at,
     date_trunc('second', visitors.last_visit_at) as last_visit_at,
     survey.latest_nps_rating,
@@ -66,5 +56,7 @@ select
 from visitors
 inner join usage
     on visitors.visitor_id = usage.visitor_id
+left join depth
+    on visitors.visitor_id = depth.visitor_id
 left join survey
     on visitors.visitor_id = survey.visitor_id

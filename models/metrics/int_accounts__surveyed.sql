@@ -2,7 +2,7 @@ with
 
 responses as (
 
-    select * from {{ ref('int_poll_responses__latest') }}
+    select * from {{ ref('int_poll_responses__counted') }}
 
 ),
 
@@ -20,7 +20,7 @@ counted as (
 
     from responses
     where
-        is_latest_in_account
+        is_counted_in_account
         and account_id is not null
     group by account_id
 
@@ -32,8 +32,8 @@ select
     -- Three digits on either scale: 66.7 of 100 or 0.667 of 1.
     {{
         rounded_ratio(
-            var('nps_scale', 100) ~ ' * (promoter_count - detractor_count)',
-            'nps_response_count', 5, {100: 1, 1: 3}[var('nps_scale', 100)]
+            var('nps_scale') ~ ' * (promoter_count - detractor_count)',
+            'nps_response_count', 5, {100: 1, 1: 3}[var('nps_scale')]
         )
     }} as nps_score,
     poll_response_count,

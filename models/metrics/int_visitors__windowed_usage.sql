@@ -6,75 +6,64 @@ visitors as (
 
 ),
 
-windows as (
-
-    select * from {{ ref('dim_windows') }}
-
-),
-
 usage as (
 
-    select * from {{ ref('fct_usage_daily') }}
+    select * from {{ ref('int_usage__windowed') }}
 
 ),
 
-daily as (
+summed as (
 
     select
-        visitor_id,
-        usage_on,
-        sum(event_count) as event_count,
-        sum(minutes) as minutes
-
+        usage.visitor_id,
+        {% for name in activity_columns() -%}
+        bit_or(usage.{{ name }}) as {{ name }},
+        {% endfor -%}
+        {% for name in window_sum_columns() -%}
+        sum(usage.{{ name }}) as {{ name }}{{ "," if not loop.last }}
+        {% endfor %}
     from usage
-    group by all
+    group by usage.visitor_id
 
 ),
 
-windowed as (
-
-    select
-        daily.visitor_id,
-        windows.window_days,
-        count(*) filter (where daily.usage_on >= windows.starts_on) as active_days,
-        sum(daily.minutes) filter (where daily.usage_on >= windows.starts_on) as minutes,
-        sum(daily.event_count) filter (where daily.usage_on >= windows.starts_on) as events,
-        sum(daily.minutes) filter (where daily.usage_on < windows.starts_on)
-            as previous_minutes
-
-    from daily
-    inner join windows
-        on daily.usage_on between windows.previous_starts_on and windows.ends_on
-    group by all
-
-),
-
--- A known visitor without a row in windowed did nothing: that is zero, not unknown.
+-- A known visitor without a row in summed did nothing: that is zero, not unknown.
 filled as (
 
     select
         visitors.visitor_id,
-        windows.window_days,
-        cast(coalesce(windowed.active_days, 0) as integer) as active_days,
-        cast(coalesce(windowed.minutes, 0) as bigint) as minutes,
-        cast(coalesce(windowed.events, 0) as bigint) as events,
-        cast(coalesce(windowed.previous_minutes, 0) as bigint) as previous_minutes
-
+        {% for days in var('window_days') -%}
+        coalesce({{ active_days(days) }}, 0) as active_days_{{ days }},
+        {% endfor -%}
+        {% for name in window_sum_columns() -%}
+        cast(coalesce(summed.{{ name }}, 0) as bigint) as {{ name }}{{ "," if not loop.last }}
+        {% endfor %}
     from visitors
-    cross join windows
-    left join windowed
-        on visitors.visitor_id = windowed.visitor_id
-        and windows.window_days = windowed.window_days
+    left join summed
+        on visitors.visitor_id = summed.visitor_id
 
 )
 
 select
-    *,
-    {{ rounded_ratio('100 * (minutes - previous_minutes)', 'previous_minutes', 12, 2) }}
-        as usage_trend_percent,
+    {% for days in var('window_days') -%}
+    active_days_{{ days }} as active_days_last_{{ days }},
+    {{ rounded_ratio('100 * active_days_' ~ days, days, 5, 2) }}
+        as active_days_percent_last_{{ days }},
+    minutes_{{ days }} as minutes_last_{{ days }},
+    events_{{ days }} as events_last_{{ days }},
+    {{ rounded_ratio('events_' ~ days, 'active_days_' ~ days, 18, 2) }}
+        as events_per_active_day_last_{{ days }},
+    {{
+        rounded_ratio(
+            '100 * (minutes_' ~ days ~ ' - previous_minutes_' ~ days ~ ')',
+            'previous_minutes_' ~ days, 12, 2
+        )
+    }} as usage_trend_percent_last_{{ days }},
     case
-        when previous_minutes > 0 then null
-        when minutes > 0 then 'new'
+        when previous_minutes_{{ days }} > 0 then null
+        when minutes_{{ days }} > 0 then 'new'
         else 'none'
-    end as usage_trend_reason
+    end as usage_trend_reason_last_{{ days }},
+    {% endfor -%}
+    visitor_id
 from filled

@@ -14,6 +14,7 @@ import yaml
 from activators.declarations import read_activations, read_manifest
 from backhaul.settings import Settings
 from backhaul.transform import Transform
+from loaders.pendo.events import FINAL_AFTER_DAYS
 from tests.conftest import ROOT
 
 YAML_FILES = sorted(path for folder in ("models", "seeds", "macros") for path in (ROOT / folder).rglob("*.yml"))
@@ -113,3 +114,24 @@ def test_every_macro_is_used_twice_or_stands_between_engines() -> None:
         for name in re.findall(r"\{% macro (\w+)\(", path.read_text()):
             uses = sum(len(re.findall(rf"(?<!macro ){name}\(", text)) for text in texts)
             assert uses >= 2 or name == "generate_schema_name", name
+
+
+def test_open_days_are_those_that_the_loader_reads_again(manifest: dict[str, Any]) -> None:
+    """A day that is closed too early keeps what late activity has changed since."""
+    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    assert project["vars"]["open_days"] >= FINAL_AFTER_DAYS
+    assert "var('open_days')" in manifest["nodes"]["model.backhaul.dim_windows"]["raw_code"]
+
+
+def test_every_column_of_a_metric_says_what_it_is(models: list[dict[str, Any]]) -> None:
+    """The contract makes sure that the table has no other columns."""
+    facts = [
+        model for model in models if model["path"].startswith("metrics/") and model["config"]["contract"]["enforced"]
+    ]
+    assert {"fct_visitor_metrics", "fct_account_metrics", "fct_account_health"} <= {model["name"] for model in facts}
+    for model in facts:
+        for name, column in model["columns"].items():
+            assert column["description"].strip().endswith("."), f"{model['name']}.{name}"
+            if "_last_" in name:
+                nullable = {"type": "not_null"} not in [{"type": one["type"]} for one in column["constraints"]]
+                assert not nullable or "ull when" in column["description"], f"{model['name']}.{name}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activators.destinations import HOLDS
+from activators.destinations import connectors
 from tests.conftest import AS_OF, Loop
 
 WINDOWS = (30, 90, 180)
@@ -21,7 +21,17 @@ def said_of(loop: Loop, model: str, key: str, *columns: str) -> dict[str, dict[s
     windowed = [
         f"{name}_last_{days}"
         for days in WINDOWS
-        for name in ("active_days", "minutes", "events", "usage_trend_percent", "usage_trend_reason")
+        for name in (
+            "active_days",
+            "active_days_percent",
+            "minutes",
+            "events",
+            "events_per_active_day",
+            "usage_trend_percent",
+            "usage_trend_reason",
+            "pages_viewed",
+            "features_used",
+        )
     ]
     names = ("epoch_ms(first_visit_at)", "epoch_ms(last_visit_at)", *windowed, *columns)
     rows = loop.rows(f"select {key}, {', '.join(names)} from metrics.{model}")
@@ -38,20 +48,24 @@ def true_usage(truth: dict[str, Any]) -> dict[str, Any]:
         window = truth["windows"][str(days)]
         said |= {
             f"active_days_last_{days}": window["active_days"],
+            f"active_days_percent_last_{days}": rounded(100 * window["share_of_days_active"], "0.01"),
             f"minutes_last_{days}": window["minutes"],
             f"events_last_{days}": window["events"],
+            f"events_per_active_day_last_{days}": rounded(window["events_per_active_day"], "0.01"),
             f"usage_trend_percent_last_{days}": rounded(window["trending_percent"], "0.01"),
             f"usage_trend_reason_last_{days}": window["trending_reason"],
+            f"pages_viewed_last_{days}": window["pages_viewed"],
+            f"features_used_last_{days}": window["features_used"],
         }
     return said
 
 
 def test_every_metric_of_every_visitor_is_true(built: Loop) -> None:
     truth: dict[str, Any] = built.ask("/truth/metrics")
-    said = said_of(built, "fct_visitor_metrics", "visitor_id", "latest_nps_rating", "latest_poll_response")
+    answers = ("latest_nps_rating", "latest_nps_comment", "latest_poll_response")
+    said = said_of(built, "fct_visitor_metrics", "visitor_id", *answers)
     expected = {
-        visitor: true_usage(of) | {name: of[name] for name in ("latest_nps_rating", "latest_poll_response")}
-        for visitor, of in truth["visitors"].items()
+        visitor: true_usage(of) | {name: of[name] for name in answers} for visitor, of in truth["visitors"].items()
     }
     assert said == expected
 
@@ -122,5 +136,5 @@ def test_python_and_sql_agree_which_property_types_hold_a_column(built: Loop) ->
     found = built.rows("select distinct crm, type, family from plans.int_crm_properties where family is not null")
     assert {(crm, kind) for crm, kind, _ in found} >= {("hubspot", "string"), ("salesforce", "double")}
     for crm, kind, family in found:
-        accepting = {name for name, kinds in HOLDS[str(crm)].items() if kind in kinds}
+        accepting = {name for name, kinds in connectors()[str(crm)].holds.items() if kind in kinds}
         assert accepting == {family}, (crm, kind)

@@ -1,0 +1,17 @@
+with
+
+candidates as (
+
+    select * from {{ ref('int_record_pairs__candidates') }}
+
+)
+
+select
+    left_object as hubspot_object,
+    left_id as hubspot_id,
+    right_object as salesforce_object,
+    right_id as salesforce_id,
+    rule,
+    key_value
+from candidates
+where left_count = 1 and right_count = 1 and not is_superseded

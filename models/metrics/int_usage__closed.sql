@@ -1,0 +1,197 @@
+{%- set longest = var('window_days') | max -%}
+{%- set words = activity_columns() -%}
+{%- set sums = window_sum_columns() -%}
+{%- set columns = {'visitor_id': 'varchar', 'account_id': 'varchar', 'as_of': 'date'} -%}
+{%- for name in words + sums %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace',
+        on_schema_change='sync_all_columns',
+    )
+}}
+
+with
+
+usage as (
+
+    select * from {{ ref('fct_usage_daily') }}
+
+),
+
+today as (
+
+    select
+        max(as_of) as as_of,
+        max(closed_through) as closed_through
+
+    from {{ ref('dim_windows') }}
+
+),
+
+prior as (
+
+    {{ prior_rows(columns) }}
+
+),
+
+prior_sums as (
+
+    select
+        max(as_of) as as_of,
+        sum(minutes_{{ longest }} + previous_minutes_{{ longest }}) as minutes,
+        sum(events_{{ longest }}) as events
+
+    from prior
+
+),
+
+-- Not from the CTE above: what is read twice is copied first, and this is large.
+usage_days as (
+
+    select
+        usage_on,
+        sum(event_count) as events,
+        sum(minutes) as minutes
+
+    from {{ ref('fct_usage_daily') }}
+    group by usage_on
+
+),
+
+-- The last run is gone on from if it is not too long ago, and if the days that it
+-- summed still add up to what they did. Otherwise this is empty, and all is summed anew.
+trusted as (
+
+    select
+        prior_sums.as_of,
+        prior_sums.as_of - {{ var('open_days') + 1 }} as closed_through,
+        cast({{ dbt.datediff('prior_sums.as_of', 'today.as_of', 'day') }} as integer) as age
+
+    from prior_sums
+    cross join today
+    inner join usage_days
+        on usage_days.usage_on >= prior_sums.as_of - {{ 2 * longest }}
+        and usage_days.usage_on <= prior_sums.as_of - {{ var('open_days') + 1 }}
+    where
+        {{ dbt.datediff('prior_sums.as_of', 'today.as_of', 'day') }}
+        between 0 and {{ days_a_word() - 1 }}
+    group by prior_sums.as_of, prior_sums.minutes, prior_sums.events, today.as_of
+    having
+        sum(usage_days.minutes) = prior_sums.minutes
+        and sum(
+            {{ in_window('prior_sums.as_of', longest, 'prior_sums.as_of') }} * usage_days.events
+        ) = prior_sums.events
+
+),
+
+-- What a day adds to each sum, or takes from it: 1, 0 or -1.
+moves as (
+
+    select
+        usage_days.usage_on,
+        {% for days in var('window_days') -%}
+        {{ in_window('today.as_of', days, 'today.closed_through') }}
+        - {{ in_window('trusted.as_of', days, 'trusted.closed_through') }} as current_{{ days }},
+        {{ in_previous_window('today.as_of', days, 'today.closed_through') }}
+        - {{ in_previous_window('trusted.as_of', days, 'trusted.closed_through') }}
+            as previous_{{ days }},
+        {% endfor -%}
+        {% for name in words -%}
+        {{
+            activity_bit(
+                loop.index0,
+                dbt.datediff('usage_days.usage_on', 'today.as_of', 'day'),
+                'usage_on <= today.closed_through and (trusted.as_of is null or usage_on > trusted.closed_through)'
+            )
+        }} as {{ name }}{{ "," if not loop.last }}
+        {% endfor %}
+    from usage_days
+    cross join today
+    left join trusted
+        on true
+
+),
+
+moved as (
+
+    select
+        usage.visitor_id,
+        usage.account_id,
+        {% for name in words -%}
+        bit_or(moves.{{ name }}) as {{ name }},
+        {% endfor -%}
+        {% for days in var('window_days') -%}
+        sum(usage.minutes * moves.current_{{ days }}) as minutes_{{ days }},
+        sum(usage.event_count * moves.current_{{ days }}) as events_{{ days }},
+        sum(usage.minutes * moves.previous_{{ days }}) as previous_minutes_{{ days }}{{ "," if not loop.last }}
+        {% endfor %}
+    from usage
+    -- Many to one: a row of usage is of one day.
+    inner join moves
+        on usage.usage_on = moves.usage_on
+    where
+        {% for days in var('window_days') -%}
+        moves.current_{{ days }} <> 0
+        or moves.previous_{{ days }} <> 0
+        or {% endfor -%}
+        {% for name in words -%}
+        moves.{{ name }} <> 0{{ " or " if not loop.last }}
+        {%- endfor %}
+    group by usage.visitor_id, usage.account_id
+
+),
+
+-- Active days grow older: their bits move up, and on into the next column.
+aged as (
+
+    select
+        prior.visitor_id,
+        prior.account_id,
+        {% for name in words -%}
+        ((prior.{{ name }} % (cast(1 as bigint) << ({{ days_a_word() }} - trusted.age))) << trusted.age)
+        | ({{ 'prior.' ~ loop.previtem if loop.previtem else '0' }} >> ({{ days_a_word() }} - trusted.age))
+            as {{ name }},
+        {% endfor -%}
+        {% for name in sums -%}
+        prior.{{ name }}{{ "," if not loop.last }}
+        {% endfor %}
+    from prior
+    cross join trusted
+
+),
+
+combined as (
+
+    select * from aged
+
+    union all
+
+    select * from moved
+
+),
+
+closed as (
+
+    select
+        combined.visitor_id,
+        combined.account_id,
+        today.as_of,
+        {% for name in words -%}
+        bit_or(combined.{{ name }}) as {{ name }},
+        {% endfor -%}
+        {% for name in sums -%}
+        cast(sum(combined.{{ name }}) as bigint) as {{ name }}{{ "," if not loop.last }}
+        {% endfor %}
+    from combined
+    cross join today
+    group by all
+
+)
+
+select * from closed
+-- Whose days have all left the windows is forgotten.
+where
+    {% for name in words + sums -%}
+    {{ name }} <> 0{{ " or " if not loop.last }}
+    {%- endfor %}

@@ -1,0 +1,257 @@
+"""The matching models, compiled once by dbt and run over made-up keys, against the rule in plain Python."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as running
+from hypothesis import strategies as st
+
+from backhaul.settings import Settings
+from backhaul.spelling import register
+from backhaul.transform import Transform, TransformError
+from tests.conftest import ROOT
+
+# Two rules of one priority, and a weaker one; leads by the same address.
+RULES = (
+    ("b_additional", 1, "visitor", "agent.email", "Contact", "Other__c"),
+    ("a_email", 1, "visitor", "agent.email", "Contact", "Email"),
+    ("c_id", 2, "visitor", "visitor_id", "Contact", "Email"),
+    ("d_lead", 1, "visitor", "agent.email", "Lead", "Email"),
+)
+COLUMNS = (
+    "rule,priority,left_system,left_object,left_field,right_system,right_object,right_field,normalisation,decided_by,"
+    "reason"
+)
+VALUES = st.sampled_from(["a@x.com", "b@x.com", "c@x.com"])
+# system, landed object, field, record, value
+Key = tuple[str, str, str, str, str]
+KEYS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("pendo"),
+            st.just("visitor"),
+            st.sampled_from(["agent.email", "visitor_id"]),
+            st.sampled_from(["v1", "v2", "v3"]),
+            VALUES,
+        ),
+        st.tuples(
+            st.just("salesforce"),
+            st.just("Contact"),
+            st.sampled_from(["Email", "Other__c"]),
+            st.sampled_from(["c1", "c2", "c3"]),
+            VALUES,
+        ),
+        st.tuples(st.just("salesforce"), st.just("Lead"), st.just("Email"), st.sampled_from(["l1", "l2"]), VALUES),
+    ),
+    max_size=12,
+)
+PAIRS = st.tuples(
+    st.sampled_from(["v1", "v2", "v3"]),
+    st.sampled_from([("Contact", "c1"), ("Contact", "c2"), ("Lead", "l1")]),
+)
+OVERRIDES = st.dictionaries(PAIRS, st.sampled_from(["match", "forbid"]), max_size=3)
+Pair = tuple[str, str, str]
+Overrides = dict[tuple[str, tuple[str, str]], str]
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A warehouse with empty keys, and what dbt made of the models: by the rules in their order, and in the reverse."""
+
+    connection: duckdb.DuckDBPyConnection = field(repr=False)
+    shared: tuple[str, str] = field(repr=False)
+
+
+def write_rules(root: Path, rules: Sequence[tuple[object, ...]]) -> None:
+    with (root / "seeds/match_rules.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS.split(","))
+        for name, priority, left, left_field, right, right_field in rules:
+            writer.writerow(
+                [name, priority, "pendo", left, left_field, "salesforce", right, right_field, "email", "Test", "Test"]
+            )
+
+
+def project(root: Path, rules: Sequence[tuple[object, ...]]) -> Transform:
+    """Copy the project, with rules of its own, over empty landings."""
+    for part in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / part, root / part)
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / part, root / part)
+    write_rules(root, rules)
+    settings = Settings.model_construct(
+        warehouse=root / "warehouse.duckdb", state=root / "state", target=root / "target"
+    )
+    with duckdb.connect(settings.warehouse) as connection:
+        for schema in ("pendo", "hubspot", "salesforce", "identity"):
+            connection.execute(f"create schema {schema}")
+        for table, columns in LANDINGS.items():
+            connection.execute(f"create table {table} ({columns})")
+    return Transform(settings, root)
+
+
+LANDINGS = {
+    "pendo.visitors": "visitor_id varchar, agent varchar, custom varchar",
+    "pendo.accounts": "account_id varchar, agent varchar, custom varchar",
+    "hubspot.contacts": "id varchar, email varchar",
+    "hubspot.companies": "id varchar, domain varchar",
+    "salesforce.contact": "Id varchar, Email varchar, Other__c varchar, Birthdate date",
+    "salesforce.lead": "Id varchar, Email varchar",
+    "salesforce.account": "Id varchar, Website varchar",
+    "identity.int_records__gone": "system varchar, object varchar, record_id varchar, reason varchar, "
+    "living_object varchar, living_id varchar",
+    "identity.int_match_overrides__followed": "left_system varchar, left_object varchar, left_id varchar, "
+    "right_system varchar, right_object varchar, right_id varchar, decision varchar, decided_by varchar",
+}
+SELECTION = (
+    *("--select", "match_rules", "free_mail_domains", "int_keys", "int_matches__shared", "int_matches__candidates"),
+    *("matches", "match_conflicts", "--resource-type", "model", "--resource-type", "seed"),
+)
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("matching")
+    transform = project(folder, RULES)
+    compiled = folder / "target/compiled/backhaul/models/identity"
+    shared = []
+    for rules in (RULES, RULES[::-1]):
+        write_rules(folder, rules)
+        transform.build(lambda *_: None, *SELECTION)
+        shared.append((compiled / "int_matches__shared.sql").read_text())
+    with duckdb.connect(transform.settings.warehouse) as connection:
+        register(connection)
+        for model in ("int_matches__candidates", "matches", "match_conflicts"):
+            connection.execute(f"drop table identity.{model}")
+            connection.execute(f"create view identity.{model} as {(compiled / f'{model}.sql').read_text()}")
+        yield Warehouse(connection, (shared[0], shared[1]))
+
+
+def matched(
+    warehouse: Warehouse, keys: list[Key], overrides: Overrides, order: int = 0
+) -> tuple[dict[Pair, tuple[str, str]], set[Pair]]:
+    """Match made-up keys: the pairs with their evidence, and the pairs in conflict."""
+    connection = warehouse.connection
+    connection.execute("delete from identity.int_keys")
+    connection.execute("delete from identity.int_match_overrides__followed")
+    for system, landed, name, record, value in keys:
+        connection.execute(
+            "insert into identity.int_keys (system, landed_object, field, normalisation, field_key, object, record_id, "
+            "key_value) values (?, ?, ?, 'email', ?, ?, ?, ?)",
+            [system, landed, name, f"{system} {landed} {name} email", landed, record, value],
+        )
+    for (visitor, (kind, record)), decision in overrides.items():
+        connection.execute(
+            "insert into identity.int_match_overrides__followed values ('pendo', 'visitor', ?, 'salesforce', ?, ?, ?, "
+            "'T')",
+            [visitor, kind, record, decision],
+        )
+    connection.execute(f"create or replace view identity.int_matches__shared as {warehouse.shared[order]}")
+    found = connection.execute("select product_id, object, record_id, rule, key_value from identity.matches").fetchall()
+    conflicts = connection.execute("select product_id, object, record_id from identity.match_conflicts").fetchall()
+    assert len({row[:3] for row in found}) == len(found)
+    assert len(set(conflicts)) == len(conflicts)
+    return {row[:3]: row[3:] for row in found}, set(conflicts)
+
+
+def expected(keys: list[Key], overrides: Overrides) -> tuple[set[Pair], set[Pair]]:
+    """The rule: the first rules for which both have a value decide; whoever may be several is nobody."""
+    values: dict[tuple[str, str, str], set[str]] = {}
+    for _, landed, name, record, value in keys:
+        values.setdefault((landed, record, name), set()).add(value)
+    forced = {(visitor, *other) for (visitor, other), decision in overrides.items() if decision == "match"}
+    decided = {(visitor, *other) for visitor, other in overrides}
+    candidates = set(forced)
+    visitors = {record for _, landed, _, record, _ in keys if landed == "visitor"}
+    others = {(landed, record) for _, landed, _, record, _ in keys if landed != "visitor"}
+    for visitor in visitors:
+        for kind, record in others:
+            comparable = [
+                (priority, bool(ours & theirs))
+                for _, priority, _, left_field, right, right_field in RULES
+                if right == kind
+                and (ours := values.get(("visitor", visitor, left_field)))
+                and (theirs := values.get((kind, record, right_field)))
+            ]
+            best = min((priority for priority, _ in comparable), default=0)
+            shares = any(same for priority, same in comparable if priority == best)
+            pair = (visitor, kind, record)
+            if (
+                shares
+                and pair not in decided
+                and not any(one[0] == visitor or one[1:] == (kind, record) for one in forced)
+            ):
+                candidates.add(pair)
+    of_visitor = Counter((visitor, kind == "Lead") for visitor, kind, _ in candidates)
+    of_record = Counter((kind, record) for _, kind, record in candidates)
+    several = {one for one in candidates if of_visitor[one[0], one[1] == "Lead"] > 1 or of_record[one[1:]] > 1}
+    contacts = {visitor for visitor, kind, _ in candidates if kind != "Lead"}
+    return {one for one in candidates - several if one[1] != "Lead" or one[0] not in contacts}, several
+
+
+LONG = running(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@LONG
+@given(keys=KEYS, overrides=OVERRIDES)
+def test_matches_are_exactly_what_the_rules_say(warehouse: Warehouse, keys: list[Key], overrides: Overrides) -> None:
+    found, conflicts = matched(warehouse, keys, overrides)
+    assert (set(found), conflicts) == expected(keys, overrides)
+
+
+@LONG
+@given(keys=KEYS, overrides=OVERRIDES, data=st.data())
+def test_the_order_of_rows_and_of_rules_changes_nothing(
+    warehouse: Warehouse, keys: list[Key], overrides: Overrides, data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(keys))
+    assert matched(warehouse, keys, overrides) == matched(warehouse, shuffled, overrides, order=1)
+
+
+@LONG
+@given(keys=KEYS, overrides=OVERRIDES, data=st.data())
+def test_a_duplicate_only_ever_removes_pairs(
+    warehouse: Warehouse, keys: list[Key], overrides: Overrides, data: st.DataObject
+) -> None:
+    before, conflicts_before = matched(warehouse, keys, overrides)
+    twice = data.draw(st.sampled_from(sorted({key[1:4:2] for key in keys}) or [("Contact", "c1")]))
+    copies = [(*key[:3], "copy", key[4]) for key in keys if (key[1], key[3]) == twice]
+    after, conflicts_after = matched(warehouse, keys + copies, overrides)
+    assert {pair for pair in after if "copy" not in pair} <= set(before)
+    assert conflicts_before <= conflicts_after
+
+
+@LONG
+@given(keys=KEYS, overrides=OVERRIDES)
+def test_a_forbidden_pair_never_appears(warehouse: Warehouse, keys: list[Key], overrides: Overrides) -> None:
+    found, conflicts = matched(warehouse, keys, overrides)
+    forbidden = {(visitor, *other) for (visitor, other), decision in overrides.items() if decision == "forbid"}
+    assert not forbidden & (set(found) | conflicts)
+
+
+@pytest.mark.parametrize(
+    ("field_name", "object_name", "said"),
+    [
+        ("Emial", "Contact", "rule wrong: salesforce Contact has no landed field Emial"),
+        ("Birthdate", "Contact", "rule wrong: salesforce Contact.Birthdate is a date"),
+        ("Email", "Case", "rule wrong: salesforce Case is not among the landings"),
+        ("Usage_Minutes_30d__c", "Contact", "is written by an activation"),
+    ],
+)
+def test_a_rule_that_cannot_work_stops_the_build_with_its_name(
+    tmp_path: Path, field_name: str, object_name: str, said: str
+) -> None:
+    transform = project(tmp_path, [("wrong", 1, "visitor", "agent.email", object_name, field_name)])
+    with duckdb.connect(transform.settings.warehouse) as connection:
+        connection.execute("alter table salesforce.contact add column Usage_Minutes_30d__c double")
+    with pytest.raises(TransformError, match=said):
+        transform.build(lambda *_: None, *SELECTION)

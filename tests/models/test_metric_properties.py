@@ -1,0 +1,397 @@
+"""What no order, split or repetition of loads may change, by the compiled SQL of the models on tiny tables.
+
+The SQL is dbt's own, compiled twice, for a full refresh and for a night that goes on from the last one. A DuckDB in
+memory runs it, because a `dbt build` for each of hundreds of examples would take hours. That dbt itself does the same
+is shown by test_metric_truth.py.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+import yaml
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import ROOT
+
+ZONE = ZoneInfo("America/New_York")
+ROLL_UPS = {"fct_usage_daily": "stg_pendo__events", "fct_tagged_usage_daily": "int_tagged_events"}
+MODELS = (
+    "stg_pendo__reads",
+    "stg_pendo__visitors",
+    "stg_pendo__accounts",
+    "stg_pendo__events",
+    "stg_pendo__page_events",
+    "stg_pendo__feature_events",
+    "stg_pendo__track_events",
+    "int_visitors__identified",
+    "dim_windows",
+    "int_tagged_events",
+    *ROLL_UPS,
+    "int_usage__closed",
+    "int_usage__windowed",
+    "int_visitors__windowed_usage",
+    "int_accounts__windowed_usage",
+    "int_tagged_usage__windowed",
+    "int_visitors__depth",
+    "int_accounts__depth",
+)
+# What a night leaves behind, and what the facts are made of.
+LASTING = (*ROLL_UPS, "int_usage__closed")
+RESULTS = ("int_visitors__windowed_usage", "int_accounts__windowed_usage", "int_visitors__depth", "int_accounts__depth")
+ROW = """(day bigint, {used} visitor_id varchar, account_id varchar, app_id bigint, server varchar, remote_ip varchar,
+    user_agent varchar, num_events bigint, num_minutes bigint)"""
+TABLES = f"""
+create schema pendo; create schema staging; create schema metrics;
+create table pendo.events {ROW.format(used="")};
+create table pendo.page_events {ROW.format(used="page_id varchar,")};
+create table pendo.feature_events {ROW.format(used="feature_id varchar,")};
+create table pendo.track_events {ROW.format(used="track_type_id varchar,")};
+create table pendo.reads (object varchar, read_at timestamptz, mode varchar);
+create table pendo.visitors (visitor_id varchar, account_id varchar, account_ids varchar, first_visit bigint,
+    last_visit bigint, last_updated bigint, do_not_process boolean, agent varchar, custom varchar);
+create table pendo.accounts (account_id varchar, first_visit bigint, last_visit bigint, last_updated bigint,
+    agent varchar, custom varchar);
+"""
+VISITORS = ("ann", "bob", "cai", "_PENDO_T_dee")
+ACCOUNTS = ("acme", "beta", "")
+TODAY = dt.date(2026, 3, 20)
+
+Table = frozenset[tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A landed row of usage of one page; `ago` counts days back from the first night's today."""
+
+    ago: int
+    visitor: str
+    account: str
+    page: str
+    events: int
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a landing holds, and when it was made: so many days after the first night."""
+
+    later: int
+    events: tuple[Event, ...]
+    excluded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The SQL of every model, for a full refresh and for a night, and how each is kept; the roll-ups' pre-hooks."""
+
+    full: Mapping[str, str]
+    nightly: Mapping[str, str]
+    materialized: Mapping[str, str]
+    changed: Mapping[str, str]
+
+
+class Warehouse:
+    """A DuckDB that lands nights and builds the models as dbt would."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self._connection = duckdb.connect()
+        self._connection.execute("attach ':memory:' as warehouse; use warehouse; set TimeZone = 'UTC'; set threads = 1")
+        self._connection.execute(TABLES)
+        self._built = False
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._connection.close()
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the warehouse."""
+        return self._connection.execute(query).fetchall()
+
+    def land(self, night: Night) -> None:
+        """Replace what is landed."""
+        today = TODAY + dt.timedelta(days=night.later)
+        people = sorted({event.visitor for event in night.events} | set(VISITORS))
+        rows: dict[str, list[tuple[object, ...]]] = {
+            "reads": [("events", dt.datetime.combine(today, dt.time(12), ZONE), "full")],
+            "visitors": [(one, "acme", "[]", None, None, None, one in night.excluded, "{}", "{}") for one in people],
+            "accounts": [
+                (account, None, None, None, "{}", "{}")
+                for account in sorted({event.account for event in night.events} | set(ACCOUNTS))
+            ],
+            "events": [],
+            "page_events": [],
+        }
+        for event in night.events:
+            midnight = dt.datetime.combine(TODAY - dt.timedelta(days=event.ago), dt.time(), ZONE)
+            used = (event.visitor, event.account, 1, "server", "ip", "agent", event.events, event.minutes)
+            day = int(midnight.timestamp() * 1000)
+            rows["events"].append((day, *used))
+            rows["page_events"].append((day, event.page, *used))
+        for table, landed in rows.items():
+            self._connection.execute(f"delete from pendo.{table}")
+            if landed:
+                marks = f"({', '.join('?' * len(landed[0]))})"
+                values = [value for row in landed for value in row]
+                self._connection.execute(f"insert into pendo.{table} values {', '.join([marks] * len(landed))}", values)
+
+    def build(self) -> None:
+        """Build as a night does, or in full the first time."""
+        for model in MODELS:
+            schema = "staging" if model.startswith("stg_") else "metrics"
+            kind, name = self._compiled.materialized[model], f"{schema}.{model}"
+            if kind != "incremental" or not self._built:
+                made = "view" if kind == "view" else "table"
+                self._connection.execute(f"create or replace {made} {name} as {self._compiled.full[model]}")
+                continue
+            if model in ROLL_UPS:
+                self._connection.execute(f"delete from {name} where usage_on in ({self._compiled.changed[model]})")
+            self._connection.execute(f"create or replace temp table fresh as {self._compiled.nightly[model]}")
+            if model not in ROLL_UPS:
+                self._connection.execute(f"delete from {name}")
+            self._connection.execute(f"insert into {name} by name select * from fresh")
+        self._built = True
+
+    def rows(self, *models: str) -> dict[str, Table]:
+        """Every row of these models."""
+        return {model: frozenset(self._connection.execute(f"from metrics.{model}").fetchall()) for model in models}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """Compile the models on empty tables, before and after they were built for the first time."""
+    folder = tmp_path_factory.mktemp("compiled")
+    with duckdb.connect(folder / "warehouse.duckdb") as connection:
+        connection.execute(TABLES)
+    compiler = Compiler(folder)
+    full = compiler.models("--full-refresh")
+    materialized = {model: materialization(model) for model in MODELS}
+    with duckdb.connect(folder / "warehouse.duckdb") as connection:
+        for model in MODELS:
+            schema = "staging" if model.startswith("stg_") else "metrics"
+            made = "view" if materialized[model] == "view" else "table"
+            connection.execute(f"create {made} {schema}.{model} as {full[model]}")
+    nightly = compiler.models()
+    # A night that is no different from a full refresh would prove nothing.
+    assert {model for model in MODELS if full[model] != nightly[model]} == set(LASTING)
+    changed = {
+        model: compiler.text(f"{{{{ changed_days(ref('{landed}'), ref('{model}')) }}}}")
+        for model, landed in ROLL_UPS.items()
+    }
+    return Compiled(full, nightly, materialized, changed)
+
+
+@dataclass(slots=True)
+class Compiler:
+    """dbt on one warehouse; the project is parsed once."""
+
+    folder: Path
+    _manifest: Any = None
+
+    def models(self, *options: str) -> dict[str, str]:
+        """Compile the models on what the warehouse holds now."""
+        self._run("compile", "--select", *MODELS, *options)
+        files = {path.stem: path for path in (self.folder / "target" / "compiled").rglob("*.sql")}
+        return {model: files[model].read_text() for model in MODELS}
+
+    def text(self, text: str) -> str:
+        """Compile a text that is not in the project."""
+        self._run("compile", "--inline", text)
+        (made,) = (self.folder / "target" / "compiled").rglob("inline_query*")
+        return made.read_text()
+
+    def _run(self, *arguments: str) -> None:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415  dbt takes seconds to import
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+        os.environ["BACKHAUL_WAREHOUSE"] = str(self.folder / "warehouse.duckdb")
+        folders = {"--target-path": self.folder / "target", "--log-path": self.folder}
+        places = {"--project-dir": ROOT, "--profiles-dir": ROOT, **folders}
+        options = ["--log-level", "none", *(str(part) for place in places.items() for part in place)]
+        if self._manifest is None:
+            self._manifest = dbtRunner().invoke(["parse", *options]).result
+        outcome = dbtRunner(manifest=self._manifest.deepcopy()).invoke([*arguments, *options])
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        assert outcome.success, outcome.exception or outcome.result
+
+
+def materialization(model: str) -> str:
+    (described,) = (
+        one
+        for path in (ROOT / "models").rglob(f"{model}.yml")
+        for one in yaml.safe_load(path.read_text())["models"]
+        if one["name"] == model
+    )
+    if model in LASTING:
+        return "incremental"
+    default = "view" if model.startswith("stg_") else "table"
+    return str(described.get("config", {}).get("materialized", default))
+
+
+ages = st.one_of(
+    st.integers(1, 13), st.integers(1, 400), st.sampled_from([29, 30, 31, 60, 61, 90, 91, 180, 181, 360, 361])
+)
+events = st.builds(
+    Event,
+    ago=ages,
+    visitor=st.sampled_from(VISITORS),
+    account=st.sampled_from(ACCOUNTS),
+    page=st.sampled_from(["home", "search"]),
+    events=st.integers(0, 3),
+    minutes=st.integers(0, 3),
+)
+landings = st.lists(events, min_size=1, max_size=12).map(tuple)
+quick = settings(
+    max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def built_once(compiled: Compiled, night: Night, *models: str) -> dict[str, Table]:
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(night)
+        warehouse.build()
+        return warehouse.rows(*models)
+
+
+def built_nightly(compiled: Compiled, nights: Sequence[Night], *models: str) -> dict[str, Table]:
+    with closing(Warehouse(compiled)) as warehouse:
+        for night in nights:
+            warehouse.land(night)
+            warehouse.build()
+        return warehouse.rows(*models)
+
+
+@st.composite
+def several_nights(draw: st.DrawFn) -> tuple[Night, ...]:
+    """Nights a while apart, on which open days are restated, old ones sometimes are, and exclusions change."""
+    rows, later = draw(landings), 0
+    nights = [Night(0, rows)]
+    for _ in range(draw(st.integers(1, 3))):
+        later += draw(st.sampled_from([0, 1, 1, 2, 9, 30, 59, 60, 75, -1]))
+        # A late row, or a change, may be of any day before; mostly of one that was open.
+        fresh = tuple(replace(event, ago=event.ago - later) for event in draw(landings))
+        kept = tuple(row for row in rows if draw(st.integers(0, 5)))
+        rows = kept + fresh
+        nights.append(Night(later, rows, draw(st.frozensets(st.sampled_from(VISITORS), max_size=2))))
+    return tuple(nights)
+
+
+@settings(quick, max_examples=12)
+@given(nights=several_nights())
+def test_nights_leave_what_a_full_refresh_makes(compiled: Compiled, nights: tuple[Night, ...]) -> None:
+    models = (*LASTING, *RESULTS)
+    # A closed day that changed is noticed by its sums: one that says something else in the same sums is not.
+    assume(not hides_a_change(nights))
+    assert built_nightly(compiled, nights, *models) == built_once(compiled, nights[-1], *models)
+
+
+def hides_a_change(nights: Sequence[Night]) -> bool:
+    """Whether a day, or all closed days, changed between two nights and yet add up to the same events and minutes."""
+
+    def days(night: Night) -> dict[int, list[Event]]:
+        found: dict[int, list[Event]] = {}
+        for event in night.events:
+            if event.events:
+                found.setdefault(event.ago, []).append(event)
+        return found
+
+    def sums(found: Sequence[Event]) -> tuple[int, int]:
+        return sum(event.events for event in found), sum(event.minutes for event in found)
+
+    for before, after in pairwise(nights):
+        then, now = days(before), days(after)
+        closed = [ago for ago in then | now if ago + min(before.later, after.later) >= 10]
+        changed = [ago for ago in closed if sorted(map(repr, then.get(ago, []))) != sorted(map(repr, now.get(ago, [])))]
+        if any(sums(then.get(ago, [])) == sums(now.get(ago, [])) for ago in changed):
+            return True
+        if changed and sums([e for ago in changed for e in then.get(ago, [])]) == sums(
+            [e for ago in changed for e in now.get(ago, [])]
+        ):
+            return True
+    return False
+
+
+@quick
+@given(rows=landings, shuffled=st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(
+    compiled: Compiled, rows: tuple[Event, ...], shuffled: random.Random
+) -> None:
+    other = list(rows)
+    shuffled.shuffle(other)
+    models = (*LASTING, *RESULTS)
+    assert built_once(compiled, Night(0, tuple(other)), *models) == built_once(compiled, Night(0, rows), *models)
+
+
+@quick
+@given(rows=landings, at=st.integers(0, 12))
+def test_a_load_in_two_parts_is_a_load(compiled: Compiled, rows: tuple[Event, ...], at: int) -> None:
+    nights = (Night(0, rows[:at]), Night(0, rows))
+    models = (*LASTING, *RESULTS)
+    assume(not hides_a_change(nights))
+    assert built_nightly(compiled, nights, *models) == built_once(compiled, nights[-1], *models)
+
+
+@quick
+@given(rows=landings)
+def test_a_night_that_is_run_again_changes_nothing(compiled: Compiled, rows: tuple[Event, ...]) -> None:
+    night = Night(0, rows)
+    models = (*LASTING, *RESULTS)
+    assert built_nightly(compiled, [night, night, night], *models) == built_once(compiled, night, *models)
+
+
+@quick
+@given(rows=landings, others=landings)
+def test_an_unrelated_visitor_changes_nothing(
+    compiled: Compiled, rows: tuple[Event, ...], others: tuple[Event, ...]
+) -> None:
+    strangers = tuple(replace(event, visitor="stranger", account="elsewhere") for event in others)
+    alone = built_once(compiled, Night(0, rows), *RESULTS)
+    together = built_once(compiled, Night(0, rows + strangers), *RESULTS)
+    for model in RESULTS:
+        known = {row for row in together[model] if not {"stranger", "elsewhere"} & set(map(str, row))}
+        assert known == alone[model]
+
+
+@quick
+@given(rows=landings)
+def test_usage_is_what_a_plain_count_says(compiled: Compiled, rows: tuple[Event, ...]) -> None:
+    """The sums of windows and the bits of days, against days counted one by one."""
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, rows))
+        warehouse.build()
+        names = [
+            column
+            for days in (30, 90, 180)
+            for column in (f"active_days_last_{days}", f"minutes_last_{days}", f"events_last_{days}")
+        ]
+        query = f"select visitor_id, {', '.join(names)} from metrics.int_visitors__windowed_usage"
+        said = {row[0]: row[1:] for row in warehouse.ask(query)}
+    for visitor, values in said.items():
+        expected: list[int] = []
+        for days in (30, 90, 180):
+            own = [one for one in rows if one.visitor == visitor and one.events and 1 <= one.ago <= days]
+            expected += [len({one.ago for one in own}), sum(one.minutes for one in own), sum(one.events for one in own)]
+        assert list(values) == expected, visitor
+
+
+def test_a_visitor_of_every_day_is_active_on_every_day(compiled: Compiled) -> None:
+    rows = tuple(Event(ago, "ann", "acme", "home", 1, 1) for ago in range(1, 401))
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, rows))
+        warehouse.build()
+        query = "select active_days_last_30, active_days_last_90, active_days_last_180 from metrics.{}"
+        for model in ("int_visitors__windowed_usage", "int_accounts__windowed_usage"):
+            assert (30, 90, 180) in warehouse.ask(query.format(model))

@@ -1,0 +1,139 @@
+"""In other time zones and after late data, what the models say is still what happened, as a full refresh would.
+
+test_truth.py holds the same for a world in New York that was built once. These worlds go on for some days: the models
+are built by nights, each on what the last one left, and late and restated days have come in the meantime.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
+
+from tests.conftest import AS_OF, Loop, looping
+
+WINDOWS = (30, 90, 180)
+# Bogotá never changes its clocks; Auckland, 13 hours east of Greenwich, changes them when summer ends there.
+WORLDS = [(11, "America/Bogota", 2), (23, "Pacific/Auckland", 20)]
+RAN = ("--select", "+path:models/metrics", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
+LASTING = ("fct_usage_daily", "fct_tagged_usage_daily", "int_usage__closed")
+FACTS = (*LASTING, "fct_visitor_metrics", "fct_account_metrics", "fct_visitor_chosen_usage", "fct_account_chosen_usage")
+
+
+def rounded(value: float | None, places: str) -> Decimal | None:
+    return None if value is None else Decimal(repr(value)).quantize(Decimal(places), ROUND_HALF_UP)
+
+
+@pytest.fixture(scope="module", params=WORLDS, ids=lambda world: str(world[1]))
+def nightly(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Loop, str]]:
+    """A loop that was built, went on for some days, and was built again."""
+    seed, zone, days = request.param
+    folder = tmp_path_factory.mktemp("nightly")
+    with looping(folder, seed=seed, visitors=40, time_zone=zone) as loop:
+        loop.load("pendo")
+        build(loop, zone)
+        loop.tell("/advance", days=days)
+        loop.load("pendo")
+        build(loop, zone)
+        assert loop.rows("select max(as_of) from metrics.dim_windows") == [(AS_OF + dt.timedelta(days=days),)]
+        yield loop, zone
+
+
+def build(loop: Loop, zone: str, *options: str) -> None:
+    loop.build(*RAN, "--vars", f"subscription_time_zone: {zone}", *options)
+
+
+def said_of(loop: Loop, owner: str) -> dict[str, dict[str, Any]]:
+    names = [str(name) for (name,) in loop.rows(f"select column_name from (describe metrics.fct_{owner}_metrics)")]
+    rows = loop.rows(f"from metrics.fct_{owner}_metrics")
+    return {str(said[f"{owner}_id"]): said for row in rows for said in [dict(zip(names, row, strict=True))]}
+
+
+def true_windows(truth: dict[str, Any]) -> dict[str, Any]:
+    """The columns of windows, from the truth of one visitor or account; rounded to the columns' own units."""
+    return {
+        f"{name}_last_{days}": value
+        for days in WINDOWS
+        for window in [truth["windows"][str(days)]]
+        for name, value in {
+            "active_days": window["active_days"],
+            "active_days_percent": rounded(100 * window["share_of_days_active"], "0.01"),
+            "minutes": window["minutes"],
+            "events": window["events"],
+            "events_per_active_day": rounded(window["events_per_active_day"], "0.01"),
+            "usage_trend_percent": rounded(window["trending_percent"], "0.01"),
+            "usage_trend_reason": window["trending_reason"],
+            "pages_viewed": window["pages_viewed"],
+            "features_used": window["features_used"],
+        }.items()
+    }
+
+
+def differences(said: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any]]) -> list[str]:
+    """Every value that is not as expected, and everybody who is missing or too much."""
+    listed = [f"{name}: is only on one side" for name in sorted(said.keys() ^ expected.keys())]
+    return listed + [
+        f"{name}.{column}: {said[name][column]!r} is not {value!r}"
+        for name in sorted(said.keys() & expected.keys())
+        for column, value in expected[name].items()
+        if said[name][column] != value
+    ]
+
+
+def test_every_metric_of_every_visitor_is_true_after_nights(nightly: tuple[Loop, str]) -> None:
+    loop, _ = nightly
+    truth: dict[str, Any] = loop.ask("/truth/metrics")
+    answers = ("latest_nps_rating", "latest_nps_comment", "latest_poll_response")
+    expected = {
+        visitor: true_windows(of) | {name: of[name] for name in answers} for visitor, of in truth["visitors"].items()
+    }
+    assert differences(said_of(loop, "visitor"), expected) == []
+
+
+def test_every_metric_of_every_account_is_true_after_nights(nightly: tuple[Loop, str]) -> None:
+    loop, _ = nightly
+    truth: dict[str, Any] = loop.ask("/truth/metrics")
+    expected = {
+        account: true_windows(of)
+        | {
+            "visitor_count": of["visitors"],
+            "nps_score": rounded(of["nps_score"], "0.1"),
+            "nps_response_count": of["nps_responses"],
+            "poll_average": rounded(of["poll_average"], "0.01"),
+            "poll_response_count": of["poll_responses"],
+            "poll_reject_count": of["poll_rejects"],
+        }
+        for account, of in truth["accounts"].items()
+    }
+    assert differences(said_of(loop, "account"), expected) == []
+
+
+@pytest.mark.parametrize("owner", ["visitor", "account"])
+def test_use_of_chosen_pages_and_features_is_true(nightly: tuple[Loop, str], owner: str) -> None:
+    loop, _ = nightly
+    truth: dict[str, Any] = loop.ask("/truth/metrics")[f"{owner}s"]
+    chosen = loop.rows("select kind, tagged_id, column_name from decisions.chosen_usage")
+    names = [str(name) for (name,) in loop.rows(f"select column_name from (describe metrics.fct_{owner}_chosen_usage)")]
+    rows = [dict(zip(names, row, strict=True)) for row in loop.rows(f"from metrics.fct_{owner}_chosen_usage")]
+    expected = {
+        who: {
+            f"{name}_{measure}_last_{days}": of["windows"][str(days)][f"{kind}s"].get(tagged, {}).get(measure, 0)
+            for kind, tagged, name in chosen
+            for days in WINDOWS
+            for measure in ("events", "minutes")
+        }
+        for who, of in truth.items()
+    }
+    assert differences({str(row[f"{owner}_id"]): row for row in rows}, expected) == []
+    assert any(any(values.values()) for values in expected.values())
+
+
+def test_a_full_refresh_gives_the_same_rows(nightly: tuple[Loop, str]) -> None:
+    loop, zone = nightly
+    left = {name: sorted(map(repr, loop.rows(f"from metrics.{name}"))) for name in FACTS}
+    build(loop, zone, "--full-refresh")
+    for name in FACTS:
+        assert sorted(map(repr, loop.rows(f"from metrics.{name}"))) == left[name], name
