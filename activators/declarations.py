@@ -5,9 +5,8 @@ Reads `manifest.json` only, never dbt itself, so it costs milliseconds. Writes n
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,108 +14,32 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from activators.activation import Activation, ColumnType, Guards, Model, Property
+from activators.connectors import Connector
+from activators.destinations import connectors
 from activators.errors import DeclarationError
 
-Destination = Literal["hubspot", "salesforce"]
-Family = Literal["string", "number", "boolean", "date", "datetime"]
-
-# What a field of the destination may be called, and why a name is refused.
-_LEGAL_NAMES: Mapping[Destination, tuple[re.Pattern[str], str]] = {
-    "hubspot": (
-        re.compile(r"(?!hs_)[a-z][a-z0-9_]{0,99}"),
-        "a HubSpot name is lower-case letters, digits and _, starts with a letter and not with hs_",
-    ),
-    "salesforce": (
-        re.compile(r"(?!.*___)[A-Za-z](?:[A-Za-z0-9]|_(?!_)){0,39}(?<!_)(?:__c)?"),
-        "a Salesforce custom field is letters, digits and single _ (40 at most), then __c",
-    ),
-}
-_FAMILIES: tuple[tuple[str, Family], ...] = (
-    (r"varchar|text|string", "string"),
-    (r"tinyint|smallint|integer|int|bigint|double|float|decimal|numeric", "number"),
-    (r"boolean", "boolean"),
-    (r"date", "date"),
-    (r"timestamp with time zone|timestamptz|timestamp", "datetime"),
-)
-
-
-# Digits after the point where the type does not say.
-_SCALES = {"double": 8, "float": 8, "decimal": 3, "numeric": 3}
-
 
 @dataclass(frozen=True, slots=True)
-class ColumnType:
-    """A warehouse column's type, as far as a CRM field has to hold it."""
+class Place:
+    """Where something is declared: the YAML file, and what of it."""
 
-    family: Family
-    scale: int = 0
-    precision: int = 18
-
-    @classmethod
-    def parse(cls, data_type: str) -> ColumnType | None:
-        """Read a contract's `data_type`; None when no CRM field could hold such a type."""
-        text = data_type.strip().lower()
-        name, _, arguments = text.partition("(")
-        for pattern, family in _FAMILIES:
-            if re.fullmatch(pattern, name.strip()):
-                if family != "number":
-                    return cls(family)
-                if arguments:
-                    digits = re.fullmatch(r"(\d+)\s*(?:,\s*(\d+))?\s*\)", arguments)
-                    return cls(family, int(digits[2] or 0), int(digits[1])) if digits else None
-                return cls(family, _SCALES.get(name.strip(), 0))
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """One column of a sync model and the CRM property that it fills."""
-
-    name: str
-    column: str
-    type: ColumnType
-    label: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """Shares (0 to 1) past which a plan is refused until a person confirms it."""
-
-    max_change_share: float = 0.5
-    max_clear_share: float = 0.1
-    max_quota_share: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One dbt model: its id, and the file below dbt's target folder that dbt writes whenever it builds the model."""
-
-    id: str
     file: str
-
-    @property
-    def name(self) -> str:
-        """The model's own name."""
-        return self.id.rpartition(".")[2]
+    exposure: str
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
-    """One declared push: a sync model, the CRM object it describes, and the rules of the sending."""
+class Mistake:
+    """One thing that is wrong with a declaration, and what to do about it."""
 
-    name: str
-    destination: Destination
-    object: str
-    key: str
-    group: str
-    properties: tuple[Property, ...]
-    guards: Guards
-    sync_relation: str
-    plan_relation: str
-    path: str
-    # The sync, diff and plan models, in the order of their building.
-    models: tuple[Model, ...]
+    place: Place
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        column = f"column {self.place.column}: " if self.place.column else ""
+        return f"{self.place.file}: exposure {self.place.exposure}: {column}{self.what}; {self.mend}"
 
 
 class _Strict(BaseModel):
@@ -133,7 +56,7 @@ class _GuardsMeta(_Strict):
 
 
 class _ActivationMeta(_Strict):
-    destination: Destination
+    destination: str
     object: str = Field(min_length=1)
     key: str = Field(min_length=1)
     group: str = "backhaul"
@@ -146,6 +69,7 @@ class _PropertyMeta(_Strict):
     write: Literal["always", "fill_empty"] = "always"
     on_null: Literal["keep", "clear"] = "keep"
     on_conflict: Literal["overwrite", "keep", "hold"] = "hold"
+    on_exit: Literal["keep", "clear"] = "keep"
 
 
 def read_manifest(path: Path) -> Mapping[str, Any]:
@@ -166,18 +90,23 @@ def read_activations(manifest: Mapping[str, Any]) -> tuple[Activation, ...]:
 
     Raises DeclarationError with one line for each mistake in any of them.
     """
-    mistakes: list[str] = []
+    activations, mistakes = survey(manifest)
+    if mistakes:
+        raise DeclarationError("\n".join(str(mistake) for mistake in mistakes))
+    return activations
+
+
+def survey(manifest: Mapping[str, Any]) -> tuple[tuple[Activation, ...], tuple[Mistake, ...]]:
+    """The activations that can be read, and every mistake in any of them. What is wrong of one is left out of it."""
+    mistakes: list[Mistake] = []
     activations: list[Activation] = []
     for exposure in sorted(manifest["exposures"].values(), key=lambda node: str(node["name"])):
         if "activation" in exposure["config"].get("meta", {}):
-            try:
-                activations.append(_read_activation(manifest, exposure))
-            except DeclarationError as error:
-                mistakes.append(str(error))
+            activation = _read_activation(manifest, exposure, mistakes)
+            if activation is not None:
+                activations.append(activation)
     mistakes += _properties_claimed_twice(activations)
-    if mistakes:
-        raise DeclarationError("\n".join(mistakes))
-    return tuple(activations)
+    return tuple(activations), tuple(mistakes)
 
 
 def landed_objects(manifest: Mapping[str, Any], source: str) -> dict[str, tuple[str, ...]]:
@@ -189,23 +118,39 @@ def landed_objects(manifest: Mapping[str, Any], source: str) -> dict[str, tuple[
     }
 
 
-def _read_activation(manifest: Mapping[str, Any], exposure: Mapping[str, Any]) -> Activation:
-    where = f"{exposure['original_file_path']}: exposure {exposure['name']}"
-    meta = _parse(_ActivationMeta, exposure["config"]["meta"]["activation"], f"{where}: meta.activation.")
-    models = _models(manifest, exposure, where)
+def landed_tables(manifest: Mapping[str, Any], source: str) -> frozenset[str]:
+    """The tables of a source that the project declares; one that is disabled is not landed."""
+    return frozenset(node["name"] for node in manifest["sources"].values() if node["source_name"] == source)
+
+
+def _read_activation(
+    manifest: Mapping[str, Any], exposure: Mapping[str, Any], mistakes: list[Mistake]
+) -> Activation | None:
+    """One exposure; None where too much of it is wrong. A mistake in one part does not hide those in another."""
+    place = Place(exposure["original_file_path"], exposure["name"])
+    declared = exposure["config"]["meta"]["activation"]
+    meta = _parse(_ActivationMeta, declared, place, "meta.activation.", mistakes)
+    connector = _connector(declared, place, mistakes)
+    models = _models(manifest, exposure, place, mistakes)
+    if not models:
+        return None
     sync, plan = models[0], models[-1]
     # Columns are declared in the YAML beside the model, which dbt calls its patch.
     path = (sync.get("patch_path") or sync["original_file_path"]).rpartition("://")[2]
-    where = f"{path}: exposure {exposure['name']}"
-    if meta.key not in _primary_key(sync):
-        raise DeclarationError(f"{where}: key {meta.key} is not the primary key of {sync['name']}; declare it as one")
+    place = replace(place, file=path)
+    if meta is not None and meta.key not in _primary_key(sync):
+        what = f"key {meta.key} is not the primary key of {sync['name']}"
+        mistakes.append(Mistake(place, what, "declare it as one"))
+    properties = _read_properties(sync, connector, place, mistakes, _accepted(manifest, sync))
+    if meta is None or connector is None or len(models) < len(_KINDS):
+        return None
     return Activation(
         name=exposure["name"],
-        destination=meta.destination,
+        destination=connector.name,
         object=meta.object,
         key=meta.key,
         group=meta.group,
-        properties=_read_properties(sync, meta.destination, where),
+        properties=properties,
         guards=Guards(**meta.guards.model_dump()),
         sync_relation=_relation(sync),
         plan_relation=_relation(plan),
@@ -216,91 +161,131 @@ def _read_activation(manifest: Mapping[str, Any], exposure: Mapping[str, Any]) -
     )
 
 
-def _models(manifest: Mapping[str, Any], exposure: Mapping[str, Any], where: str) -> tuple[Mapping[str, Any], ...]:
-    """The sync model of an exposure, and the diff and plan models that follow from it."""
+def _connector(declared: object, place: Place, mistakes: list[Mistake]) -> Connector | None:
+    name = declared.get("destination") if isinstance(declared, dict) else None
+    if not isinstance(name, str):
+        return None  # told by the parser of the whole
+    known = connectors()
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        mend = f"did you mean {close[0]}?" if close else f"known destinations: {', '.join(known)}"
+        mistakes.append(Mistake(place, f"meta.activation.destination: no destination is called {name}", mend))
+    return known.get(name)
+
+
+# The models of an activation, in the order of their building.
+_KINDS = ("sync", "diff", "plan")
+
+
+def _models(
+    manifest: Mapping[str, Any], exposure: Mapping[str, Any], place: Place, mistakes: list[Mistake]
+) -> Sequence[Mapping[str, Any]]:
+    """The sync model of an exposure, and as many of the diff and plan models that follow from it as there are."""
     parents = [name for name in exposure["depends_on"]["nodes"] if name.startswith("model.")]
     if len(parents) != 1:
-        raise DeclarationError(f"{where}: depends on {len(parents)} models; name exactly one sync_ model")
+        mistakes.append(Mistake(place, f"depends on {len(parents)} models", "name exactly one sync_ model"))
+        return ()
     sync = manifest["nodes"][parents[0]]
     if not sync["config"].get("contract", {}).get("enforced"):
-        raise DeclarationError(f"{where}: {sync['name']} has no enforced contract; set contract.enforced to true")
+        what = f"{sync['name']} has no enforced contract"
+        mistakes.append(Mistake(place, what, "set contract.enforced to true"))
     models = [sync]
     by_name = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    for kind in ("diff", "plan"):
+    for kind in _KINDS[1:]:
         name = f"{kind}_{sync['name'].removeprefix('sync_')}"
         if models[-1]["unique_id"] not in by_name.get(name, {"depends_on": {"nodes": []}})["depends_on"]["nodes"]:
-            raise DeclarationError(f"{where}: no model {name} depends on {models[-1]['name']}; add one in models/plans")
+            what = f"no model {name} depends on {models[-1]['name']}"
+            mistakes.append(Mistake(place, what, "add one in models/plans"))
+            break
         models.append(by_name[name])
-    return tuple(models)
+    return models
 
 
-def _read_properties(sync: Mapping[str, Any], destination: Destination, where: str) -> tuple[Property, ...]:
-    properties: list[Property] = []
-    mistakes: list[str] = []
-    for column in sync["columns"].values():
-        # A column without meta is the model's own business; meta with a slip of the pen would silently send nothing.
-        if column["config"].get("meta"):
-            try:
-                properties.append(_read_property(column, destination, f"{where}: column {column['name']}"))
-            except DeclarationError as error:
-                mistakes.append(str(error))
-    if not properties and not mistakes:
-        mistakes.append(f"{where}: no column of {sync['name']} has a meta.property; nothing to send")
-    if mistakes:
-        raise DeclarationError("\n".join(mistakes))
-    return tuple(properties)
+def _accepted(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    """By column: the values that a data test of the model, `accepted_values`, lets through."""
+    accepted: dict[str, tuple[str, ...]] = {}
+    for node in manifest["nodes"].values():
+        test = node.get("test_metadata") or {}
+        if (
+            node["resource_type"] == "test"
+            and test.get("name") == "accepted_values"
+            and node.get("attached_node") == model["unique_id"]
+        ):
+            accepted[node["column_name"]] = tuple(str(value) for value in test["kwargs"]["values"])
+    return accepted
 
 
-def _read_property(column: Mapping[str, Any], destination: Destination, where: str) -> Property:
-    declared = _parse(_PropertyMeta, column["config"]["meta"], f"{where}: meta.")
-    legal, rule = _LEGAL_NAMES[destination]
-    if not legal.fullmatch(declared.property):
-        raise DeclarationError(f"{where}: property {declared.property} cannot exist; {rule}")
+def _read_properties(
+    sync: Mapping[str, Any],
+    connector: Connector | None,
+    place: Place,
+    mistakes: list[Mistake],
+    accepted: Mapping[str, tuple[str, ...]],
+) -> tuple[Property, ...]:
+    # A column without meta is the model's own business; meta with a slip of the pen would silently send nothing.
+    declared = [column for column in sync["columns"].values() if column["config"].get("meta")]
+    if not declared:
+        mistakes.append(Mistake(place, f"no column of {sync['name']} has a meta.property", "nothing to send"))
+    found = (
+        _read_property(column, connector, replace(place, column=column["name"]), mistakes, accepted)
+        for column in declared
+    )
+    return tuple(item for item in found if item is not None)
+
+
+def _read_property(
+    column: Mapping[str, Any],
+    connector: Connector | None,
+    place: Place,
+    mistakes: list[Mistake],
+    accepted: Mapping[str, tuple[str, ...]],
+) -> Property | None:
+    declared = _parse(_PropertyMeta, column["config"]["meta"], place, "meta.", mistakes)
     column_type = ColumnType.parse(column.get("data_type") or "")
     if column_type is None:
         kind = column.get("data_type") or "no data_type"
-        raise DeclarationError(f"{where}: no CRM field can hold {kind}; cast it to text, a number, a date or a boolean")
-    return Property(declared.property, column["name"], column_type, declared.label, column["description"])
+        mend = "cast it to text, a number, a date or a boolean"
+        mistakes.append(Mistake(place, f"no CRM field can hold {kind}", mend))
+    if declared is None or column_type is None:
+        return None
+    if connector is not None and not connector.legal_name.fullmatch(declared.property):
+        mistakes.append(Mistake(place, f"property {declared.property} cannot exist", connector.name_rule))
+        return None
+    name = column["name"]
+    return Property(declared.property, name, column_type, declared.label, column["description"], accepted.get(name, ()))
 
 
-def _parse(model: type[_Meta], meta: object, where: str) -> _Meta:
+def _parse(model: type[_Meta], meta: object, place: Place, prefix: str, mistakes: list[Mistake]) -> _Meta | None:
     try:
         return model.model_validate(meta)
     except ValidationError as error:
-        raise DeclarationError("\n".join(f"{where}{line}" for line in _explain(error, model))) from None
+        mistakes += [Mistake(place, f"{prefix}{what}", mend) for what, mend in _explain(error, model)]
+        return None
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+def _explain(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"])
         if mistake["type"] == "missing":
-            yield f"{name}: missing; add it"
+            yield f"{name}: missing", "add it"
         elif mistake["type"] == "extra_forbidden":
             known = list(model.model_fields if len(mistake["loc"]) == 1 else _GuardsMeta.model_fields)
             close = get_close_matches(str(mistake["loc"][-1]), known, n=1)
-            mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-            yield f"{name}: unknown key; {mend}"
+            yield f"{name}: unknown key", f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
         else:
-            yield f"{name}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"
+            yield f"{name}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}", "correct it"
 
 
-def _properties_claimed_twice(activations: list[Activation]) -> Iterator[str]:
+def _properties_claimed_twice(activations: Sequence[Activation]) -> Iterator[Mistake]:
     claims: dict[tuple[str, str, str], tuple[str, str]] = {}
     for activation in activations:
         for item in activation.properties:
             place = (activation.destination, activation.object.lower(), item.name.lower())
             if place in claims:
                 column, first = claims[place]
-                yield (
-                    f"{activation.path}: exposure {activation.name}: column {item.column}: property "
-                    f"{item.name} is already filled by {column} of {first}; keep one of them"
-                )
+                what = f"property {item.name} is already filled by {column} of {first}"
+                yield Mistake(Place(activation.path, activation.name, item.column), what, "keep one of them")
             claims.setdefault(place, (item.column, activation.name))
-
-
-def _model(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    nodes = manifest["nodes"].values()
-    return next((node for node in nodes if node["resource_type"] == "model" and node["name"] == name), None)
 
 
 def _primary_key(model: Mapping[str, Any]) -> set[str]:

@@ -1,92 +1,98 @@
-"""What every destination can do, and how to reach the ones that an activation may name."""
+"""The destinations that an activation may name, and how to reach them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import httpx
 
 from activators import hubspot, salesforce
-from activators.declarations import Activation, Family, Property
-from activators.errors import Unauthorized
-from activators.journal import RecordChanges, Result, Stored
-from activators.transport import Caller
+from activators.connectors import Connector, Destination
+from activators.errors import DeclarationError, Unauthorized
+from activators.limits import Window, window_file
 
-# Records in one call of the batch endpoint; the vendors refuse more.
-RECORDS_PER_CALL: Mapping[str, int] = {"hubspot": 100, "salesforce": 200}
-# Which of the destination's field types hold the values of a column family.
-HOLDS: Mapping[str, Mapping[Family, frozenset[str]]] = {
-    "hubspot": hubspot.HOLDS,
-    "salesforce": salesforce.HOLDS,
-}
+# A package of its own can bring a destination, too: as an entry point of this group that names its Connector.
+ENTRY_POINTS = "backhaul.destinations"
 
 
-class Destination(Protocol):
-    """A CRM account that takes property writes in batches."""
+@cache
+def connectors() -> Mapping[str, Connector]:
+    """Every destination by its name: ours, then those that installed packages bring.
 
-    @property
-    def caller(self) -> Caller:
-        """What sends, and counts the calls."""
+    Raises DeclarationError when a package's entry point does not lead to a Connector.
+    """
+    known = {item.name: item for item in (hubspot.CONNECTOR, salesforce.CONNECTOR)}
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            found = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise DeclarationError(f"destination {entry.name}: {entry.value}: {error}; mend its package") from None
+        if not isinstance(found, Connector):
+            raise DeclarationError(f"destination {entry.name}: {entry.value} is no Connector; mend its package")
+        known[found.name] = found
+    return known
 
-    async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
-        """Write one batch. Exactly one result for each record, in any order."""
 
-    async def read(self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]) -> dict[str, Stored]:
-        """Read one batch of records, by id; a record that is gone is not in the answer."""
+def write_calls(destination: str, records: int) -> int:
+    """How many calls so many changed records cost, where nothing goes wrong; an estimate where they go by jobs."""
+    return connectors()[destination].write_calls(records)
 
-    async def definitions(self, object_type: str) -> dict[str, str]:
-        """The type of each property that we may see, by lower-case name."""
 
-    async def create(self, activation: Activation, missing: Sequence[Property]) -> None:
-        """Create the missing properties, and what holds them together."""
+class Credentials(dict[str, str]):
+    """Settings that reach the CRMs, by the names that their connectors declare. Secrets are not in the repr."""
+
+    def __repr__(self) -> str:
+        return f"Credentials({', '.join(self)})"
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """How to reach the CRMs. Secrets are not in the repr."""
+class Restraint:
+    """How much of an account we take: the folder of its windows, shared with other processes, and our share of a day.
 
-    hubspot_base_url: str
-    hubspot_access_token: str = field(repr=False)
-    salesforce_base_url: str
-    salesforce_client_id: str = field(repr=False)
-    salesforce_client_secret: str = field(repr=False)
+    Without a folder a window is this process's own.
+    """
+
+    folder: Path | None = None
+    day_share: float = 1.0
+
+    def window(self, vendor: str, calls: int, seconds: float, *identity: str) -> Window:
+        """The window of one account, which has to be closed."""
+        return Window(calls, seconds, window_file(self.folder, vendor, *identity) if self.folder else None)
+
+
+_UNSHARED = Restraint()
 
 
 @asynccontextmanager
-async def connect(names: Sequence[str], credentials: Credentials) -> AsyncIterator[dict[str, Destination]]:
+async def connect(
+    names: Sequence[str], credentials: Mapping[str, str], restraint: Restraint = _UNSHARED
+) -> AsyncIterator[dict[str, Destination]]:
     """Make a client for each named destination. Raises Unauthorized when its settings are missing; sends nothing."""
     async with AsyncExitStack() as stack:
         destinations: dict[str, Destination] = {}
         for name in names:
-            if name == "hubspot":
-                _require(
-                    HUBSPOT_BASE_URL=credentials.hubspot_base_url,
-                    HUBSPOT_ACCESS_TOKEN=credentials.hubspot_access_token,
-                )
-                http = await stack.enter_async_context(_client(credentials.hubspot_base_url))
-                destinations[name] = hubspot.HubSpot.connect(http, credentials.hubspot_access_token)
-            else:
-                _require(
-                    SALESFORCE_BASE_URL=credentials.salesforce_base_url,
-                    SALESFORCE_CLIENT_ID=credentials.salesforce_client_id,
-                    SALESFORCE_CLIENT_SECRET=credentials.salesforce_client_secret,
-                )
-                http = await stack.enter_async_context(_client(credentials.salesforce_base_url))
-                destinations[name] = salesforce.Salesforce.connect(
-                    http, credentials.salesforce_client_id, credentials.salesforce_client_secret
-                )
+            connector = connectors()[name]
+            lacking = missing_settings(connector, credentials)
+            if lacking:
+                raise Unauthorized(f"{' and '.join(lacking)} not set; put it in the environment or in .env")
+            http = await stack.enter_async_context(_client(credentials[connector.address]))
+            account = (credentials[setting] for setting in connector.account)
+            limit = restraint.window(name, connector.calls, connector.seconds, *account)
+            stack.callback(limit.close)
+            destinations[name] = connector.connect(http, credentials, limit, restraint.day_share)
         yield destinations
+
+
+def missing_settings(connector: Connector, credentials: Mapping[str, str]) -> list[str]:
+    """The names of the settings that a destination needs and that have no value."""
+    return [name for name in connector.settings if not credentials.get(name)]
 
 
 def _client(base_url: str) -> httpx.AsyncClient:
     # A batch may take the vendor a while; a connection that is not made in 10 s will not be made.
     return httpx.AsyncClient(base_url=base_url, timeout=httpx.Timeout(120.0, connect=10.0))
-
-
-def _require(**settings: str) -> None:
-    missing = [name for name, value in settings.items() if not value]
-    if missing:
-        raise Unauthorized(f"{' and '.join(missing)} not set; put it in the environment or in .env")

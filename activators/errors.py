@@ -3,10 +3,12 @@
 ActivationError
 ├── DeclarationError      the manifest declares something that cannot work
 ├── PlanError             the plan cannot be made, or must not be applied
+├── Stopped               a signal ended the run between two batches
 └── VendorError           a vendor does not do what was asked
     ├── Unauthorized      401 or 403: the run stops at once
     ├── Unreachable       no answer, after every retry
-    └── QuotaExhausted    the day's calls are spent: resume tomorrow
+    ├── QuotaExhausted    the day's calls, or our share of them, are spent: resume tomorrow
+    └── RefusedAlike      record after record is refused for one reason: the model is wrong, or the account
 """
 
 from __future__ import annotations
@@ -24,6 +26,14 @@ class PlanError(ActivationError):
     """The plan cannot be made, or must not be applied."""
 
 
+class Stopped(ActivationError):
+    """A signal ended the run after the batches on their way were answered; the same command goes on."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__("stopped; the same command goes on where it stopped")
+        self.signal = signal
+
+
 class VendorError(ActivationError):
     """A vendor refused, or answered what it never should."""
 
@@ -37,4 +47,8 @@ class Unreachable(VendorError):
 
 
 class QuotaExhausted(VendorError):
-    """The account's daily calls are spent."""
+    """The account's daily calls, or our share of them, are spent."""
+
+
+class RefusedAlike(VendorError):
+    """Too many records in succession were refused for one and the same reason."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from activators.declarations import Activation, Family, Property
+from activators.activation import Activation, Family, Property
+from activators.connectors import Connector, Probe
 from activators.errors import QuotaExhausted, Unauthorized, VendorError
 from activators.journal import RecordChanges, Result, Stored
-from activators.transport import Again, Caller, halve, limiter, retry_after, understanding
+from activators.limits import Usage, Window
+from activators.transport import Again, Caller, halve, retry_after, understanding
 
 # Paths carry a dated version; each is supported for 18 months.
 VERSION = "2026-09"
 # A private app's burst limit of a Professional or Enterprise account: 190 calls in any 10 seconds.
 CALLS, SECONDS = 190, 10.0
+RECORDS_PER_CALL = 100
+# Batches on their way at once: enough to keep the limiter busy while HubSpot takes a second to answer.
+IN_FLIGHT = 8
 _DEFINITIONS_PER_CALL = 100
 _LOCK_SECONDS = 2.0
 
@@ -63,17 +69,37 @@ def judge(response: httpx.Response) -> None:
         raise VendorError("HubSpot is moving this account to another data centre (477); try again in some hours")
 
 
+def meter(response: httpx.Response) -> Usage | None:
+    """How much of the day's calls the account has used; service keys and searches are not told."""
+    daily, left = (response.headers.get(f"X-HubSpot-RateLimit-Daily{kind}", "") for kind in ("", "-Remaining"))
+    return Usage(int(daily) - int(left), int(daily)) if daily.isdecimal() and left.isdecimal() else None
+
+
 @dataclass(frozen=True, slots=True)
 class HubSpot:
     """A HubSpot account, through one service key or private app token."""
 
     caller: Caller
+    # HubSpot's imports are jobs, but they overwrite by their own rules; batches are what accounts for each record.
+    jobs: None = None
 
     @classmethod
-    def connect(cls, http: httpx.AsyncClient, token: str) -> HubSpot:
+    def connect(
+        cls, http: httpx.AsyncClient, token: str, limit: Window | None = None, day_share: float = 1.0
+    ) -> HubSpot:
         """Use a token on a client whose base URL is the account's API. Sends nothing yet."""
         http.headers["Authorization"] = f"Bearer {token}"
-        return cls(Caller(http, limiter(CALLS, SECONDS), judge, "HubSpot"))
+        return cls(Caller(http, limit or Window(CALLS, SECONDS), judge, meter, "HubSpot", day_share))
+
+    @property
+    def records_per_call(self) -> int:
+        """Records in one batch; HubSpot refuses more."""
+        return RECORDS_PER_CALL
+
+    @property
+    def in_flight(self) -> int:
+        """Batches on their way at once."""
+        return IN_FLIGHT
 
     async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
         """Write up to 100 records. Every record gets exactly one result, whatever HubSpot answers."""
@@ -138,12 +164,38 @@ class HubSpot:
             )
             body = _expect(response, httpx.codes.CREATED, httpx.codes.MULTI_STATUS)
             # A create whose answer was lost is repeated, and finds its own work.
-            refused = [error for error in body.get("errors") or [] if "exist" not in error.get("message", "")]
+            refused = [error for error in body.get("errors") or [] if "already exist" not in error.get("message", "")]
             if refused:
                 name = ", ".join(refused[0].get("context", {}).get("name", ["?"]))
                 raise VendorError(
                     f"HubSpot does not create property {name} of {activation.object}: {refused[0].get('message')}"
                 )
+
+    async def probe(self, activation: Activation) -> list[Probe]:
+        """Ask whether the token may read the object's records and definitions, and what it lacks. Writes nothing.
+
+        Whether it may write is only known once it does; the first batch of `apply` goes alone for that.
+        """
+        found = await self.definitions(activation.object)
+        lacking = [item.name for item in activation.properties if item.name.lower() not in found]
+        mend = "run `backhaul provision`"
+        response = await self.caller.send(
+            "GET", f"/crm/objects/{VERSION}/{activation.object}", params={"limit": "1", "archived": "false"}
+        )
+        _expect(response, httpx.codes.OK)
+        return [
+            Probe(f"read definitions of {activation.object}", f"allowed, {len(found)} properties"),
+            Probe(f"read {activation.object}", "allowed"),
+            *(Probe(f"property {name} of {activation.object}", "missing", mend) for name in lacking),
+        ]
+
+    async def quota(self) -> Usage | None:
+        """The account's calls of the day by private apps; HubSpot does not count a service key's."""
+        response = await self.caller.send("GET", f"/account-info/{VERSION}/api-usage/daily/private-apps")
+        body = _expect(response, httpx.codes.OK)
+        with understanding(response, "HubSpot"):
+            daily = next(iter(body["results"]), None)
+            return Usage(int(daily["currentUsage"]), int(daily["usageLimit"])) if daily else None
 
     async def _create_group(self, activation: Activation) -> None:
         path = f"/crm/properties/{VERSION}/{activation.object}/groups"
@@ -156,6 +208,24 @@ class HubSpot:
             response = await self.caller.send("POST", path, json={"name": activation.group, "label": label})
             # 409: a create whose answer was lost has been repeated.
             _expect(response, httpx.codes.CREATED, httpx.codes.CONFLICT)
+
+
+CONNECTOR = Connector(
+    name="hubspot",
+    title="HubSpot",
+    address="HUBSPOT_BASE_URL",
+    secrets=("HUBSPOT_ACCESS_TOKEN",),
+    account=("HUBSPOT_BASE_URL", "HUBSPOT_ACCESS_TOKEN"),
+    calls=CALLS,
+    seconds=SECONDS,
+    records_per_call=RECORDS_PER_CALL,
+    holds=HOLDS,
+    legal_name=re.compile(r"(?!hs_)[a-z][a-z0-9_]{0,99}"),
+    name_rule="a HubSpot name is lower-case letters, digits and _, starts with a letter and not with hs_",
+    connect=lambda http, settings, limit, day_share: HubSpot.connect(
+        http, settings["HUBSPOT_ACCESS_TOKEN"], limit, day_share
+    ),
+)
 
 
 def _definition(item: Property, group: str) -> dict[str, Any]:

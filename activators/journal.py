@@ -1,6 +1,7 @@
 """The write-ahead journal: what is about to be sent, then what the vendor said, each flushed to disk.
 
-One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`.
+One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`. A batch
+that a vendor's job takes has a `job` between the two.
 The loaders land these files as the ledger; their shape is an interface.
 """
 
@@ -60,6 +61,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A vendor's job that a run began and did not see the end of."""
+
+    activation: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What an earlier, interrupted attempt at the same plan left behind."""
 
@@ -69,6 +78,10 @@ class History:
     answered: Mapping[tuple[str, str], Status]
     intended: frozenset[tuple[str, str]]
     ended: bool
+    # What the vendor said of the records that it refused.
+    rejections: Mapping[tuple[str, str], Result] = field(default_factory=dict)
+    # By batch: the vendor's job that took it, while no outcome is known.
+    jobs: Mapping[int, OpenJob] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -79,12 +92,24 @@ class Journal:
     run_id: str
     _file: BinaryIO = field(repr=False)
     _batch: int = 0
+    # After a write that failed half-way, another would be appended to its torn line.
+    _is_torn: bool = False
 
     @classmethod
-    def begin(
-        cls, folder: Path, run_id: str, plan_id: str, started_at: dt.datetime, activations: Sequence[str]
+    def begin(  # noqa: PLR0913  what a run says of itself
+        cls,
+        folder: Path,
+        run_id: str,
+        plan_id: str,
+        started_at: dt.datetime,
+        activations: Sequence[str],
+        *,
+        planned: Mapping[str, Mapping[str, object]] | None = None,
     ) -> Self:
-        """Start the journal of a new run, which may write what the named activations say."""
+        """Start the journal of a new run, which may write what the named activations say.
+
+        `planned` is what the plan counts of each of its activations, those without a change too, for the ledger.
+        """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{run_id}.jsonl"
         # Journals hold customers' values: only their owner may read them.
@@ -96,6 +121,7 @@ class Journal:
             "plan_id": plan_id,
             "started_at": started_at,
             "activations": list(activations),
+            "planned": planned or {},
         }
         try:
             journal._write(start)
@@ -146,6 +172,10 @@ class Journal:
         )
         return self._batch
 
+    def job(self, batch: int, job_id: str) -> None:
+        """Say which of the vendor's jobs is going to take a batch: whatever happens, it can be asked for."""
+        self._write({"type": "job", "batch": batch, "job": job_id})
+
     def outcome(self, batch: int, results: Sequence[Result]) -> None:
         """Say what the vendor answered."""
         self._write(
@@ -177,15 +207,21 @@ class Journal:
             self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
+        if self._is_torn:
+            raise self._unwritable("an earlier line of it was cut short")
         try:
             self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise PlanError(
-                f"{self.path}: the journal cannot be written ({error.strerror}); nothing more is sent without it. "
-                "Make room, then run the same command again: it asks the CRM what became of the last batch"
-            ) from None
+            self._is_torn = True
+            raise self._unwritable(error.strerror or "unknown error") from None
+
+    def _unwritable(self, why: str) -> PlanError:
+        return PlanError(
+            f"{self.path}: the journal cannot be written ({why}); nothing more is sent without it. "
+            "Make room, then run the same command again: it asks the CRM what became of the last batch"
+        )
 
 
 def read_history(folder: Path, plan_id: str) -> History | None:
@@ -268,30 +304,46 @@ def read_writes(folder: Path, run_id: str) -> Iterator[Write]:
         yield replace(write, result=answers.get((batches[key], key[1])))
 
 
-def last_started(folder: Path, activation: str) -> dt.datetime | None:
-    """When the newest run that may have written an activation's records began, by our clock. None when none did."""
+def last_written(folder: Path, activation: str) -> dt.datetime | None:
+    """When the newest run that sent an activation's records was last heard of, by our clock. None when none did."""
     for path in sorted(folder.glob("*.jsonl"), reverse=True):
-        run = next(_lines(path), None)
-        if run is not None and activation in run["activations"]:
-            return dt.datetime.fromisoformat(run["started_at"])
+        lines = _lines(path)
+        run = next(lines, None)
+        if run is not None and activation in run["activations"] and any(line["type"] == "intent" for line in lines):
+            return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
     return None
+
+
+def read_batch(path: Path, batch: int) -> list[RecordChanges]:
+    """The records that a batch was to write."""
+    line = next(line for line in _lines(path) if line["type"] == "intent" and line["batch"] == batch)
+    return [_record_changes(record) for record in line["records"]]
 
 
 def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
     answered: dict[tuple[str, str], Status] = {}
     intended: set[tuple[str, str]] = set()
+    rejections: dict[tuple[str, str], Result] = {}
+    jobs: dict[int, OpenJob] = {}
     activation_of: dict[int, str] = {}
     ended = False
     for line in lines:
         if line["type"] == "intent":
             activation_of[line["batch"]] = line["activation"]
             intended.update((line["activation"], record["id"]) for record in line["records"])
+        elif line["type"] == "job":
+            jobs[line["batch"]] = OpenJob(activation_of[line["batch"]], line["job"])
         elif line["type"] == "outcome":
-            for result in line["results"]:
-                answered[activation_of[line["batch"]], result["id"]] = result["status"]
+            jobs.pop(line["batch"], None)
+            for item in line["results"]:
+                key = activation_of[line["batch"]], item["id"]
+                answered[key] = item["status"]
+                if item["status"] == "rejected":
+                    rejections[key] = _result(item)
         elif line["type"] == "end":
             ended = True
-    return History(run_id, max(activation_of, default=0), answered, frozenset(intended), ended)
+    last_batch = max(activation_of, default=0)
+    return History(run_id, last_batch, answered, frozenset(intended), ended, rejections, jobs)
 
 
 def _record_changes(record: Mapping[str, Any]) -> RecordChanges:

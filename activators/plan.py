@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import math
 import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -21,12 +20,13 @@ from typing import Any
 
 import duckdb
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from activators.declarations import Activation, Guards
-from activators.destinations import RECORDS_PER_CALL
+from activators.activation import Activation, Guards
+from activators.destinations import write_calls
 from activators.errors import PlanError
-from activators.journal import Change, RecordChanges, last_started
+from activators.journal import Change, RecordChanges, last_written
 
 _SAMPLES = 3
 
@@ -42,6 +42,17 @@ class Sample:
 
     def __str__(self) -> str:
         return f"{self.record_id}  {self.property}: {shown(self.before)} → {shown(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the CRM says, at the moment, of a value that would be sent. Without a decision it is there already."""
+
+    record_id: str
+    property: str
+    decision: str | None
+    reason: str | None
+    now: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ class ActivationPlan:
     kept: int
     invalid: int
     unchanged: int
+    # Records that an earlier run wrote and that the sync model does not have any more.
+    left: int
     clears: int
     clear_share: float
     overwrites: int
@@ -84,10 +97,21 @@ class ActivationPlan:
     samples: tuple[Sample, ...]
     reasons: tuple[Reason, ...]
     warnings: tuple[str, ...]
+    # By property: how the CRM defined it at the landing. A refusal stands for as long as that stays the same.
+    fingerprints: Mapping[str, str]
+    # What the activation declares, and the day's calls that were left at the landing.
+    guards: Guards
+    calls_left: int | None
     # Below dbt's target folder: touched by dbt whenever it builds the sync model.
     sync_file: str
     file: str
     sha256: str
+
+    @property
+    def planned(self) -> dict[str, Any]:
+        """What the journal keeps of it, for the ledger."""
+        kept = ("destination", "object", "records", "changes", "held", "kept", "invalid", "fingerprints")
+        return {name: getattr(self, name) for name in kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,8 @@ class Plan:
     activations: tuple[ActivationPlan, ...]
     seal: str
     folder: Path
+    # By vendor: when the newest read that the warehouse has of it began, by the vendor's clock.
+    landings: Mapping[str, dt.datetime] = field(default_factory=dict)
 
     @property
     def changes(self) -> int:
@@ -111,13 +137,28 @@ class Plan:
         return tuple(line for activation in self.activations for line in activation.warnings)
 
 
-def seal_plan(activations: Sequence[Activation], warehouse: Path, plans: Path, now: dt.datetime) -> Plan:
+def seal_plan(  # noqa: PLR0913  what to plan, where, and what is known beside the models
+    activations: Sequence[Activation],
+    warehouse: Path,
+    plans: Path,
+    now: dt.datetime,
+    *,
+    retry_rejected: bool = False,
+    verdicts: Mapping[str, Sequence[Verdict]] | None = None,
+) -> Plan:
     """Read the plan models and write a sealed plan under `plans`. The warehouse is opened read-only.
+
+    With `retry_rejected`, values that the CRM refused before are sent again as they are. `verdicts`, by activation,
+    overrule the models.
 
     Raises PlanError when the models are not built, a column's type does not fit its property, or the file is locked.
     """
     with open_warehouse(warehouse) as connection:
         _refuse_unfit(connection, activations)
+        if retry_rejected:
+            activations = [_retrying(connection, activation) for activation in activations]
+        if verdicts:
+            activations = [_judged(connection, item, verdicts.get(item.name, ())) for item in activations]
         return seal_tables(connection, activations, plans, now)
 
 
@@ -125,7 +166,7 @@ def seal_tables(
     connection: duckdb.DuckDBPyConnection, activations: Sequence[Activation], plans: Path, now: dt.datetime
 ) -> Plan:
     """Seal the tables that the activations name as their sync and plan relations, wherever the connection has them."""
-    plan_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    plan_id = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
     folder = plans / f".{plan_id}.partial"
     try:
         folder.mkdir(parents=True, mode=0o700)
@@ -137,9 +178,11 @@ def seal_tables(
             _seal_activation(connection, activation, folder, quotas.get(activation.destination))
             for activation in activations
         )
+        landings = _landings(connection)
         header = {
             "plan_id": plan_id,
             "created_at": now,
+            "landings": landings,
             "activations": [asdict(activation) for activation in sealed],
         }
         seal = _seal_of(header)
@@ -151,7 +194,7 @@ def seal_tables(
             file.unlink()
         folder.rmdir()
         raise
-    return Plan(plan_id, now, sealed, seal, plans / plan_id)
+    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -175,6 +218,7 @@ def read_plan(folder: Path) -> Plan:
         tuple(_activation_plan(item) for item in header["activations"]),
         seal,
         folder,
+        {vendor: dt.datetime.fromisoformat(at) for vendor, at in header["landings"].items()},
     )
 
 
@@ -205,8 +249,8 @@ def refuse_unbuilt(
             if file.stat().st_mtime < builds:
                 raise PlanError(f"exposure {activation.name}: {model.name} is older than {last}; run `dbt build`")
             last, builds = model.name, file.stat().st_mtime
-        started = last_started(journal, activation.name)
-        if started is not None and started.timestamp() > builds:
+        written = last_written(journal, activation.name)
+        if written is not None and written.timestamp() > builds:
             raise PlanError(
                 f"exposure {activation.name}: {last} was built before the last run wrote its records; "
                 "run `backhaul load` and `dbt build`"
@@ -260,7 +304,7 @@ def _seal_activation(
     file = f"{activation.name}.parquet"
     _copy_differences(connection, activation, folder / file)
     (records,) = _row(connection, f"select count(*) from {activation.sync_relation}")  # noqa: S608  a name from the manifest
-    changed, sent, held, kept, invalid, clears, most_cleared, overwrites = _row(
+    changed, sent, held, kept, invalid, of_model, left, clears, most_cleared, overwrites = _row(
         connection,
         f"""
         with
@@ -280,13 +324,15 @@ def _seal_activation(
             count(*) filter (where decision = 'hold'),
             count(*) filter (where decision = 'keep'),
             count(*) filter (where decision = 'invalid'),
+            count(*) filter (where not has_left),
+            count(distinct record_id) filter (where has_left),
             count(*) filter (where decision = 'send' and desired_value is null),
             (select coalesce(max(cleared.clears), 0) from cleared),
             count(distinct record_id) filter (where decision = 'send' and nullif(current_value, '') is not null)
         from {activation.plan_relation}
         """,  # noqa: S608  a name from the manifest
     )
-    calls = math.ceil(changed / RECORDS_PER_CALL[activation.destination])
+    calls = write_calls(activation.destination, changed)
     sealed = ActivationPlan(
         name=activation.name,
         destination=activation.destination,
@@ -297,15 +343,20 @@ def _seal_activation(
         held=held,
         kept=kept,
         invalid=invalid,
-        unchanged=records * len(activation.properties) - sent - held - kept - invalid,
+        unchanged=records * len(activation.properties) - of_model,
+        left=left,
         clears=clears,
-        clear_share=round(most_cleared / records, 6) if records else 0.0,
+        # Of all records that we look after: a model that has lost its rows clears everything.
+        clear_share=round(most_cleared / (records + left), 6) if most_cleared else 0.0,
         overwrites=overwrites,
         calls=calls,
         quota_share=round(calls / quota.daily, 6) if quota else None,
         samples=_samples(connection, activation),
         reasons=_reasons(connection, activation),
         warnings=(),
+        fingerprints=_fingerprints(connection, activation),
+        guards=activation.guards,
+        calls_left=quota.remaining if quota else None,
         sync_file=activation.models[0].file,
         file=file,
         sha256=_digest(folder / file),
@@ -315,9 +366,10 @@ def _seal_activation(
 
 def _tripped(guards: Guards, sealed: ActivationPlan, quota: Quota | None) -> Iterator[str]:
     # Filling what is empty harms nobody; a guard is about values that are there now.
-    if sealed.overwrites > guards.max_change_share * sealed.records:
+    known = sealed.records + sealed.left
+    if sealed.overwrites > guards.max_change_share * known:
         yield (
-            f"{sealed.name}: {sealed.overwrites} of {sealed.records} records would lose a value that they have "
+            f"{sealed.name}: {sealed.overwrites} of {known} records would lose a value that they have "
             f"(more than max_change_share {guards.max_change_share:.0%})"
         )
     if sealed.clear_share > guards.max_clear_share:
@@ -334,15 +386,66 @@ def _tripped(guards: Guards, sealed: ActivationPlan, quota: Quota | None) -> Ite
         yield f"{sealed.name}: {sealed.calls} calls, and {quota.remaining} were left of the day's at the last landing"
 
 
+def _retrying(connection: duckdb.DuckDBPyConnection, activation: Activation) -> Activation:
+    """The activation with a plan relation, in this connection alone, that sends what a refusal held back."""
+    view = f'"retried {activation.name}"'
+    connection.execute(
+        f"""
+        create temporary view {view} as
+        select * replace (case when reason = 'rejected_before' then 'send' else decision end as decision)
+        from {activation.plan_relation}
+        """  # noqa: S608  names from the manifest
+    )
+    return replace(activation, plan_relation=view)
+
+
+def _judged(connection: duckdb.DuckDBPyConnection, activation: Activation, verdicts: Sequence[Verdict]) -> Activation:
+    """The activation with a plan relation, in this connection alone, that the verdicts overrule."""
+    names = [item.name for item in fields(Verdict)]
+    columns = [pa.array([getattr(item, name) for item in verdicts], pa.string()) for name in names]
+    connection.register("verdicts", pa.table(columns, names=names))
+    table = f'temp."{activation.name} judged"'
+    connection.execute(
+        f"""
+        create temp table "{activation.name} judged" as
+        select
+            plans.* replace (
+                coalesce(verdicts.decision, plans.decision) as decision,
+                coalesce(verdicts.reason, plans.reason) as reason,
+                case when verdicts.record_id is null then plans.current_value else verdicts.now end as current_value
+            )
+        from {activation.plan_relation} as plans
+        left join verdicts on plans.record_id = verdicts.record_id and plans.property = verdicts.property
+        where verdicts.record_id is null or verdicts.decision is not null
+        """  # noqa: S608  names from the manifest
+    )
+    connection.unregister("verdicts")
+    return replace(activation, plan_relation=table)
+
+
+def _fingerprints(connection: duckdb.DuckDBPyConnection, activation: Activation) -> Mapping[str, str]:
+    """How the CRM defined each property at the landing, as a digest."""
+    declared = {item.name.lower(): item.name for item in activation.properties}
+    found = _rows(
+        connection,
+        "select lower(property), fingerprint from plans.int_crm_properties where crm = $1 and object = $2",
+        [activation.destination, activation.object],
+    )
+    return {declared[name]: fingerprint for name, fingerprint in sorted(found) if name in declared}
+
+
 def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activation, file: Path) -> None:
     target = str(file).replace("'", "''")  # COPY takes no parameter for its target
     try:
+        # Records that lock one and the same parent are sent together, where the plan model knows it.
+        described = connection.execute(f"describe {activation.plan_relation}").fetchall()
+        group = "lock_group, " if "lock_group" in {row[0] for row in described} else ""
         connection.execute(
             f"""
             copy (
                 select record_id, property, family, current_value as before, desired_value as after, decision, reason
                 from {activation.plan_relation}
-                order by record_id, property
+                order by {group}record_id, property
             ) to '{target}' (format parquet, compression zstd)
             """  # noqa: S608  a name from the manifest, and an escaped path
         )
@@ -398,6 +501,24 @@ def _quotas(connection: duckdb.DuckDBPyConnection) -> dict[str, Quota]:
     return {crm: Quota(daily, remaining) for crm, daily, remaining in found if daily}
 
 
+def _landings(connection: duckdb.DuckDBPyConnection) -> dict[str, dt.datetime]:
+    """By vendor: when its newest read began. A vendor's landing is a schema with a table `reads`."""
+    schemas = _rows(
+        connection,
+        """
+        select table_schema from information_schema.columns
+        where table_name = 'reads' and column_name = 'read_at' and not ends_with(table_schema, '_staging')
+        order by table_schema
+        """,
+    )
+    # As an epoch: a Python time with a zone needs a library that DuckDB does not bring.
+    found = {
+        schema: _row(connection, f'select epoch(max(read_at)) from "{schema}".reads')[0]  # noqa: S608  dlt's name
+        for (schema,) in schemas
+    }
+    return {schema: dt.datetime.fromtimestamp(at, dt.UTC) for schema, at in found.items() if at is not None}
+
+
 def _samples(connection: duckdb.DuckDBPyConnection, activation: Activation) -> tuple[Sample, ...]:
     # One change of each of a few properties tells more than a few properties of one record.
     rows = _rows(
@@ -443,6 +564,12 @@ def _rows(
     except duckdb.CatalogException as error:
         table = str(error).partition("Table with name ")[2].partition(" ")[0]
         raise PlanError(f"{table or 'a plan model'} is not in the warehouse; run `dbt build`") from None
+    except duckdb.BinderException as error:
+        raise PlanError(f"a plan model was built by another version ({_first_line(error)}); run `dbt build`") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
@@ -456,6 +583,7 @@ def _activation_plan(item: Mapping[str, Any]) -> ActivationPlan:
             "samples": tuple(Sample(**sample) for sample in item["samples"]),
             "reasons": tuple(Reason(**{**reason, "sample": Sample(**reason["sample"])}) for reason in item["reasons"]),
             "warnings": tuple(item["warnings"]),
+            "guards": Guards(**item["guards"]),
         }
     )
 

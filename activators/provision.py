@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from activators.declarations import Activation, Property
-from activators.destinations import HOLDS, Destination
+from activators.activation import Activation, Property
+from activators.connectors import Destination
+from activators.destinations import connectors
 from activators.errors import DeclarationError
 
 
@@ -55,7 +56,7 @@ def missing(activation: Activation, found: Mapping[str, str]) -> tuple[Property,
 
 def misfits(activation: Activation, found: Mapping[str, str]) -> list[str]:
     """A line for each property that the CRM has with a type that cannot hold the column."""
-    holds = HOLDS[activation.destination]
+    holds = connectors()[activation.destination].holds
     return [
         f"{activation.path}: exposure {activation.name}: column {item.column} is a {item.type.family}, but "
         f"{activation.destination} has property {item.name} as {found[item.name.lower()]}; "

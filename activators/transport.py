@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,16 +12,22 @@ from typing import Any
 
 import httpx
 import stamina
-from pyrate_limiter import Duration, Limiter, Rate
 
-from activators.errors import Unreachable, VendorError
+from activators.errors import QuotaExhausted, Unreachable, VendorError
 from activators.journal import RecordChanges, Result
+from activators.limits import Usage, Window
 
 # A vendor's own wait, in seconds, may be far longer than any backoff of ours; past this the run stops instead.
 LONGEST_WAIT = 60.0
 _ATTEMPTS = 6
 # What may be gone a moment later. A request that cannot even be written never is.
-_PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+_PASSING = (
+    httpx.TimeoutException,
+    httpx.NetworkError,
+    httpx.RemoteProtocolError,
+    httpx.ProxyError,
+    httpx.DecodingError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +40,34 @@ class Again(Exception):
 
 Judge = Callable[[httpx.Response], None]
 """Returns for an answer that the caller can read; raises `Again`, or a VendorError to stop."""
-
-
-def limiter(calls: int, seconds: float) -> Limiter:
-    """Make a rolling-window limiter, 4 % longer: the vendor counts calls when they arrive, and we when they leave."""
-    return Limiter(Rate(calls, int(seconds * 1.04 * Duration.SECOND)))
+Meter = Callable[[httpx.Response], Usage | None]
+"""Reads off an answer's headers how much of the day's calls is used; None where the vendor does not say."""
 
 
 @dataclass(slots=True)
 class Caller:
-    """Sends requests of one vendor account and counts them."""
+    """Sends requests of one vendor account and counts them.
+
+    `day_share` is the share of the account's daily calls, whoever made them, past which no new batch is begun.
+    """
 
     http: httpx.AsyncClient
-    limit: Limiter
+    limit: Window
     judge: Judge
+    meter: Meter
     where: str
+    day_share: float = 1.0
     calls: int = field(default=0, init=False)
+    usage: Usage | None = field(default=None, init=False)
+
+    def refuse_overspending(self) -> None:
+        """Raise QuotaExhausted once our share of the day's calls is used; the vendor's last answer says how many."""
+        usage = self.usage
+        if usage is not None and usage.used >= self.day_share * usage.daily:
+            raise QuotaExhausted(
+                f"{self.where}: {usage.used:,} of the day's {usage.daily:,} calls are used, and we leave the rest when "
+                f"{self.day_share:.0%} are; run the same command again tomorrow, or raise BACKHAUL_DAY_SHARE"
+            )
 
     async def send(self, method: str, path: str, *, metered: bool = True, **request: Any) -> httpx.Response:  # noqa: ANN401  httpx has no public type for its keywords
         """Send until the vendor gives an answer that `judge` lets through.
@@ -61,9 +80,12 @@ class Caller:
                 on=_wait, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=10.0
             ):
                 with attempt:
-                    await self.limit.try_acquire_async(self.where)
+                    await self.limit.wait()
                     self.calls += metered
+                    left_at = time.monotonic()
                     response = await self.http.request(method, path, **request)
+                    self.limit.answered(time.monotonic() - left_at)
+                    self.usage = self.meter(response) or self.usage
                     self.judge(response)
         except Again as again:
             raise Unreachable(f"{self.where}: {again.reason}; tried {_ATTEMPTS} times, try later") from None

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from activators.declarations import Activation, Guards
-from activators.destinations import RECORDS_PER_CALL, Destination
+from activators.activation import Activation, Guards
+from activators.connectors import Destination
+from activators.destinations import connectors
 from activators.errors import PlanError
 from activators.journal import Change, Stored, Write, read_runs, read_writes
 from activators.plan import Plan, seal_tables
 from activators.values import same_value
 
-# One value of one record: (record_id, property, family, current_value, desired_value, decision, reason).
-Row = tuple[str, str, str, str | None, str | None, str, str]
+# One value of one record, and what is locked with it.
+COLUMNS = ("record_id", "property", "family", "current_value", "desired_value", "decision", "reason", "lock_group")
+Row = tuple[str, str, str, str | None, str | None, str, str, str | None]
+
+# What the newest of the later runs wrote, by activation, record and property.
+Later = dict[tuple[str, str, str], str | None]
 
 
 async def plan_undo(
@@ -43,18 +48,15 @@ async def plan_undo(
     ]
     if not writes:
         raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
-    later = {
-        (write.activation, write.record.record_id, change.property)
-        for run in read_runs(journal)
-        if run.run_id > run_id
-        for write in read_writes(journal, run.run_id)
-        for change in write.record.changes
-    }
+    later = _later_writes(journal, run_id)
     undone: list[Activation] = []
     with duckdb.connect() as connection:
         connection.execute("create schema plans")
         connection.execute(
-            "create table plans.int_crm_quotas (crm varchar, daily_calls bigint, remaining_calls bigint)"
+            """
+            create table plans.int_crm_quotas (crm varchar, daily_calls bigint, remaining_calls bigint);
+            create table plans.int_crm_properties (crm varchar, object varchar, property varchar, fingerprint varchar);
+            """
         )
         connection.execute("create schema undo")
         for name, group in groupby(sorted(writes, key=lambda write: write.activation), lambda write: write.activation):
@@ -64,6 +66,11 @@ async def plan_undo(
             written = list(group)
             rows = await _rows(activation, written, destinations[activation.destination], later)
             undone.append(_tabled(connection, activation, len(written), rows))
+        for name, destination in destinations.items():
+            # The answers to the reading say how much of the day is left.
+            usage = destination.caller.usage
+            if usage is not None:
+                connection.execute("insert into plans.int_crm_quotas values (?, ?, ?)", [name, usage.daily, usage.left])
         return seal_tables(connection, undone, plans, dt.datetime.now(dt.UTC))
 
 
@@ -79,24 +86,40 @@ def restore(change: Change, stored: Stored | None, *, is_newest: bool = True) ->
     return ("send", "differs") if same_value(change.family, now, change.after) else ("hold", "edited_in_crm")
 
 
-async def _rows(
-    activation: Activation, writes: Sequence[Write], destination: Destination, later: AbstractSet[tuple[str, str, str]]
-) -> list[Row]:
+def _later_writes(journal: Path, run_id: str) -> Later:
+    later: Later = {}
+    for run in read_runs(journal):  # the newest first
+        if run.run_id <= run_id:
+            break
+        for write in read_writes(journal, run.run_id):
+            if write.result is None or write.result.status != "rejected":
+                for change in write.record.changes:
+                    later.setdefault((write.activation, write.record.record_id, change.property), change.after)
+    return later
+
+
+async def _rows(activation: Activation, writes: Sequence[Write], destination: Destination, later: Later) -> list[Row]:
     """Compare what a run wrote with what the CRM holds now, in the destination's own batches."""
     rows: list[Row] = []
-    size = RECORDS_PER_CALL[activation.destination]
+    size = destination.records_per_call
+    parent = connectors()[activation.destination].lock_fields.get(activation.object)
     for start in range(0, len(writes), size):
         batch = [write.record for write in writes[start : start + size]]
         properties = sorted({change.property for record in batch for change in record.changes})
+        properties += [parent] if parent else []
         found = await destination.read(activation.object, [record.record_id for record in batch], properties)
         for record in batch:
             stored = found.get(record.record_id)
             for change in record.changes:
                 key = activation.name, record.record_id, change.property
-                decided = restore(change, stored, is_newest=key not in later)
+                # A later run that has been taken back, too, left what this one wrote.
+                is_newest = key not in later or same_value(change.family, later[key], change.after)
+                decided = restore(change, stored, is_newest=is_newest)
                 if decided:
                     current = stored.values.get(change.property) if stored else None
-                    rows.append((record.record_id, change.property, change.family, current, change.before, *decided))
+                    group = stored.values.get(parent) if stored and parent else None
+                    value = record.record_id, change.property, change.family, current, change.before
+                    rows.append((*value, *decided, group))
     return rows
 
 
@@ -106,16 +129,12 @@ def _tabled(
     """The activation with its relations in this connection: what a seal reads of a plan model and of its sync model."""
     name = activation.name
     connection.execute(f'create table undo."{name}_records" as select unnest(range(?)) as record', [records])
-    connection.execute(
-        f"""
-        create table undo."{name}" (
-            record_id varchar, property varchar, family varchar, current_value varchar, desired_value varchar,
-            decision varchar, reason varchar
-        )
-        """
-    )
-    if rows:
-        connection.executemany(f'insert into undo."{name}" values (?, ?, ?, ?, ?, ?, ?)', rows)  # noqa: S608  a dbt name
+    columns = zip(*rows, strict=True) if rows else [[] for _ in COLUMNS]
+    table = pa.table([pa.array(list(column), pa.string()) for column in columns], names=COLUMNS)
+    connection.register("decided", table)
+    # A plan model says which records its sync model has lost (has_left); here every record is one of the run's.
+    connection.execute(f'create table undo."{name}" as select *, false as has_left from decided')  # noqa: S608  a dbt name
+    connection.unregister("decided")
     return replace(
         activation,
         sync_relation=f'undo."{name}_records"',

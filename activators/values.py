@@ -17,7 +17,7 @@ def _value(family: str, text: str | None) -> object:
         return None
     try:
         return _READ.get(family, str)(text)
-    except (InvalidOperation, ValueError, OverflowError):
+    except (InvalidOperation, KeyError, ValueError, OverflowError):
         # Not a value of its family: it equals nothing but itself.
         return text
 
@@ -38,7 +38,7 @@ def _number(text: str) -> Decimal:
 
 _READ: Mapping[str, Callable[[str], object]] = {
     "number": _number,
-    "boolean": lambda text: text.lower() == "true",
+    "boolean": lambda text: {"true": True, "false": False}[text.lower()],
     "date": lambda text: _moment(text).date(),
     "datetime": _moment,
 }

@@ -1,7 +1,7 @@
 """The command line. Results go to standard output, progress and errors to standard error.
 
 Exit codes: 0 done, or nothing to do · 1 failed, and the message says what to do · 2 (`plan`, `undo`) there are changes
-· 3 (`apply`) finished, but some records were rejected or are unknown · 130 stopped by Ctrl-C.
+· 3 (`apply`) finished, but some records were rejected or are unknown · 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
-from activators.errors import ActivationError, PlanError
+from activators.errors import ActivationError, PlanError, Stopped
 from activators.journal import read_runs, read_writes
 from activators.plan import Plan
 from backhaul import report, steps
+from backhaul.markdown import markdown as plan_markdown
+from backhaul.progress import sending
 from backhaul.settings import Settings
 from backhaul.transform import Transform
 from loaders import LoadError
@@ -38,9 +40,9 @@ app.add_typer(sandbox, name="sandbox")
 
 # Into a file or a pipe, lines are as wide as the widest table needs.
 _WIDTH = None if sys.stdout.isatty() else 120
-# Ids and answers are for copying: nothing of them is cut.
-_WHOLE = None if sys.stdout.isatty() else 1_000
 out = Console(width=_WIDTH, highlight=False)
+# Ids and answers are for copying: nothing of them is cut.
+whole = out if sys.stdout.isatty() else Console(width=1_000, highlight=False)
 err = Console(stderr=True, highlight=False)
 
 # Typer shows its base class of usage errors through this one only.
@@ -48,7 +50,8 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 EXIT_CHANGES = 2
 EXIT_PARTIAL = 3
-# As a shell says it of a program that Ctrl-C has ended.
+# As a shell says it of a program that a signal has ended; Ctrl-C is number 2.
+_SIGNALLED = 128
 _INTERRUPTED = 130
 
 
@@ -58,10 +61,14 @@ class Vendor(StrEnum):
     HUBSPOT = "hubspot"
     SALESFORCE = "salesforce"
     PENDO = "pendo"
+    FILES = "files"
     LEDGER = "ledger"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a comment on a pull request.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write one self-contained page to this file, too.")]
+PlanName = Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan's id or folder; the newest by default.")]
 
 
 @app.command()
@@ -80,7 +87,7 @@ def load(
             bar.update(tasks[name], completed=rows)
 
         Transform(settings, Path.cwd()).parse()
-        landed = steps.load(settings, vendors or steps.VENDORS, progress)
+        landed = steps.load(settings, vendors or steps.vendors(settings), progress)
     out.print(report.landings(landed))
 
 
@@ -93,21 +100,63 @@ def provision() -> None:
 
 
 @app.command()
-def plan(
+def check(
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the CRMs too: credentials, permissions, calls left. Reads only.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List every mistake in the declarations: from the project and the last load, so without a token."""
+    settings = Settings()
+    Transform(settings, Path.cwd()).parse()
+    checked = steps.check(settings)
+    asked = steps.ask(settings, checked.activations) if online else []
+    if json:
+        _print_json(report.checked_json(checked, asked))
+    else:
+        out.print(report.checked(checked, asked), soft_wrap=True)
+    wrong = checked.mistakes or [item for item in asked if item.probe.mend]
+    raise typer.Exit(1 if wrong else 0)
+
+
+@app.command()
+def plan(  # noqa: PLR0913, PLR0917 - options of a command line
     select: Annotated[
         list[str] | None, typer.Option("-s", "--select", help="An activation to plan; all by default.")
     ] = None,
+    retry_rejected: Annotated[
+        bool, typer.Option("--retry-rejected", help="Send values that the CRM refused before again, as they are.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read each record that would change from the CRM; hold what was edited.")
+    ] = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
 ) -> None:
     """Seal what differs into a plan, and show it. Exit code 2 when there are changes."""
     settings = Settings()
     Transform(settings, Path.cwd()).parse()
-    sealed = steps.plan(settings, steps.activations(settings, select or ()))
-    _show_plan(settings, sealed, json=json)
+    declared = steps.activations(settings, select or ())
+    sealed = steps.plan(settings, declared, retry_rejected=retry_rejected, verify=verify)
+    _show_plan(settings, sealed, json=json, markdown=markdown, html=html)
+    raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
 
 
 @app.command()
-def apply(
+def show(
+    name: PlanName = None,
+    json: Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
+    """Show a sealed plan again. Asks neither the warehouse nor a CRM."""
+    settings = Settings()
+    _show_plan(settings, steps.open_plan(settings, name), json=json, markdown=markdown, html=html)
+
+
+@app.command()
+def apply(  # noqa: PLR0913, PLR0917 - options of a command line
     name: Annotated[
         str | None, typer.Argument(metavar="[PLAN]", help="A plan's id or folder; the newest by default.")
     ] = None,
@@ -117,6 +166,9 @@ def apply(
     ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read each record right before writing it; skip what was edited since.")
+    ] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on although record after record is refused alike.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -136,11 +188,8 @@ def apply(
         err.print(report.plan(sealed))
         if not Confirm.ask(f"Send {sealed.changes:,} changes?", default=False, console=err):
             raise typer.Exit(0)
-    with _bar() as bar:
-        tasks = {item.name: bar.add_task(item.name, total=item.records_changed) for item in sealed.activations}
-        done = steps.apply(
-            settings, sealed, lambda name, count, _all: bar.update(tasks[name], completed=count), verify=verify
-        )
+    with sending(err, sealed.activations) as progress:
+        done = steps.apply(settings, sealed, progress, verify=verify, keep_going=keep_going)
     if json:
         _print_json(report.run_json(done))
     else:
@@ -158,28 +207,34 @@ def undo(
     sealed = steps.undo(settings, run_id, steps.activations(settings))
     err.print("The next plan sends these values again, unless the models or the declarations change first.")
     _show_plan(settings, sealed, json=json)
+    raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
 
 
 @app.command()
-def runs() -> None:
+def runs(*, json: Json = False) -> None:
     """List the runs of `apply`, the newest first."""
-    out.print(report.runs(read_runs(Settings().journal)), width=_WHOLE)
+    found = read_runs(Settings().journal)
+    if json:
+        _print_json(report.runs_json(found))
+    else:
+        whole.print(report.runs(found))
 
 
 @app.command()
-def history(activation: str, record: str) -> None:
+def history(activation: str, record: str, json: Json = False) -> None:
     """Show everything that was written to one record, and the values that it replaced."""
     settings = Settings()
     steps.activations(settings, [activation])
-    out.print(
-        report.history(
-            write
-            for summary in read_runs(settings.journal)
-            for write in read_writes(settings.journal, summary.run_id)
-            if (write.activation, write.record.record_id) == (activation, record)
-        ),
-        width=_WHOLE,
-    )
+    writes = [
+        write
+        for summary in read_runs(settings.journal)
+        for write in read_writes(settings.journal, summary.run_id)
+        if (write.activation, write.record.record_id) == (activation, record)
+    ]
+    if json:
+        _print_json(report.history_json(writes))
+    else:
+        whole.print(report.history(writes))
 
 
 @app.command()
@@ -191,7 +246,7 @@ def demo() -> None:
 
 
 @sandbox.command()
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - options of a command line
     seed: Annotated[int, typer.Option(help="The world's seed; the same seed is the same world.")] = 1,
     visitors: Annotated[int, typer.Option(min=1, help="Product users in the world.")] = 1500,
     as_of: Annotated[
@@ -199,14 +254,51 @@ def serve(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65532, help="The first of four ports; 0 takes free ones.")] = 8700,
     env_file: Annotated[Path | None, typer.Option(help="Where to write the settings that reach the servers.")] = None,
+    accounts: Annotated[
+        int | None, typer.Option(min=1, help="Accounts in the world; one for 25 users by default.")
+    ] = None,
+    origin: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day that the world is laid out for; as-of by default."),
+    ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="Of the Pendo subscription and the HubSpot account.")
+    ] = "America/New_York",
+    index_lag: Annotated[float, typer.Option(min=0, help="Seconds that HubSpot's search is behind.")] = 1.5,
+    hubspot_limit: Annotated[int, typer.Option(min=1, help="HubSpot calls in ten seconds.")] = 190,
+    salesforce_limit: Annotated[int, typer.Option(min=1, help="Salesforce calls in 24 hours.")] = 100_000,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve the vendors over HTTPS, with a certificate of their own.")
+    ] = False,
+    webhook_target: Annotated[str | None, typer.Option(help="Where HubSpot's webhooks go, on this machine.")] = None,
+    webhook: Annotated[
+        list[str] | None,
+        typer.Option(help="An event to tell of: contact.creation, or contact.propertyChange:email. May be repeated."),
+    ] = None,
 ) -> None:
     """Serve local HubSpot, Salesforce, Pendo and control APIs until stopped."""
-    from sandbox.server import SandboxError  # noqa: PLC0415  only this command needs the servers
+    from sandbox.hubspot.limits import Limits  # noqa: PLC0415  only this command needs the servers
+    from sandbox.server import SandboxError  # noqa: PLC0415
     from sandbox.server import serve as serve_all  # noqa: PLC0415
 
     day = as_of.date() if as_of else dt.datetime.now(dt.UTC).date()
     try:
-        serve_all(seed=seed, visitors=visitors, as_of=day, port=port, env_file=env_file)
+        serve_all(
+            env_file,
+            seed=seed,
+            visitors=visitors,
+            as_of=day,
+            port=port,
+            accounts=accounts,
+            origin=origin.date() if origin else None,
+            time_zone=time_zone,
+            index_lag=index_lag,
+            hubspot_limits=Limits(burst=hubspot_limit),
+            salesforce_daily_requests=salesforce_limit,
+            tls=tls,
+            webhook_target=webhook_target,
+            webhooks=webhook or (),
+        )
     except SandboxError as error:
         raise typer.Exit(_refuse(str(error))) from None
 
@@ -221,6 +313,8 @@ def run() -> None:
         # Code 2 is taken: it says that a plan has changes.
         error.show()
         code = 1
+    except Stopped as stopped:
+        code = _refuse(str(stopped), _SIGNALLED + stopped.signal)
     except (typer.Abort, KeyboardInterrupt):
         code = _refuse("stopped; the same command goes on where it stopped", _INTERRUPTED)
     except ValidationError as error:
@@ -242,13 +336,20 @@ def _refuse(message: str, code: int = 1) -> int:
     return code
 
 
-def _show_plan(settings: Settings, sealed: Plan, *, json: bool) -> None:
+def _show_plan(
+    settings: Settings, sealed: Plan, *, json: bool, markdown: bool = False, html: Path | None = None
+) -> None:
+    if html is not None:
+        from backhaul.page import page  # noqa: PLC0415  jinja takes a while to import, and most commands do without it
+
+        html.write_text(page(sealed), encoding="utf-8")
     if json:
         _print_json(report.plan_json(sealed))
+    elif markdown:
+        sys.stdout.write(plan_markdown(sealed))
     else:
         out.print(report.plan(sealed))
         out.print(f"Files: {settings.plans / sealed.plan_id}", soft_wrap=True)
-    raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
 
 
 def _bar() -> Progress:

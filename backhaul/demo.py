@@ -27,7 +27,7 @@ from backhaul.settings import Settings
 from backhaul.transform import Transform
 from loaders import Landing
 
-SEED, VISITORS = 7, 1500
+SEED, VISITORS = 7, 800
 # A fixed day, so that every run of the demo shows the same; its windows hold a day on which clocks changed.
 DAY = dt.date(2026, 3, 20)
 # What a landing of the CRMs or of the ledger can change: everything but the product's own metrics.
@@ -94,7 +94,7 @@ class Demo:
             done = steps.apply(
                 self.settings,
                 sealed,
-                lambda name, count, _all: bar.update(tasks[name], completed=count),
+                lambda applied, _all, _usage: bar.update(tasks[applied.name], completed=applied.settled),
             )
         self.console.print(report.run(done))
         return done

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from activators.apply import Run
+from activators.check import Asked, Checked
 from activators.journal import RunSummary, Write
 from activators.plan import ActivationPlan, Plan, shown
 from activators.provision import Provisioned
@@ -29,9 +30,14 @@ REASONS = {
     "written_since": "a later run wrote it; take that one back first",
     "record_gone": "the record is not in the CRM any more",
     "edited_in_crm": "edited in the CRM since we last wrote it",
+    "edited_since_landing": "edited in the CRM since it was last loaded",
+    "rejected_before": "the CRM refused the same value before; change it, or plan with --retry-rejected",
+    "exit_keeps": "the record left the model, and the column keeps what it has",
+    "exit_clears": "the record left the model, and the column clears",
 }
 
-_DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
+# How a decision that sends nothing is told of values.
+DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
 
 
 def landings(landed: Sequence[Landing]) -> RenderableType:
@@ -45,7 +51,8 @@ def landings(landed: Sequence[Landing]) -> RenderableType:
             f"{sum(item.seconds for item in tables):.1f}",
             ", ".join(f"{item.table} {item.rows:,}" for item in sorted(tables, key=lambda item: -item.rows)[:4]),
         )
-    return table
+    notes = [f"{item.vendor}.{item.table}: {item.note}." for item in landed if item.note]
+    return Group(table, *map(Text, notes)) if notes else table
 
 
 def provisioned(done: Sequence[Provisioned]) -> RenderableType:
@@ -54,6 +61,45 @@ def provisioned(done: Sequence[Provisioned]) -> RenderableType:
     for item in done:
         table.add_row(item.activation, str(len(item.created)), str(item.existing))
     return table
+
+
+def checked(found: Checked, asked: Sequence[Asked]) -> RenderableType:
+    """Every mistake and every answer, a line each."""
+    lines = [Text(str(mistake), style="red") for mistake in found.mistakes]
+    lines += [Text(note, style="yellow") for note in found.notes]
+    for item in asked:
+        name = ": ".join(filter(None, (item.destination, item.activation, item.probe.what)))
+        mend = item.probe.mend
+        said = f"{name}: {item.probe.found}; {mend}" if mend else f"{name}: ok, {item.probe.found}"
+        lines.append(Text(said, style="red" if mend else ""))
+    if not found.mistakes:
+        counted = f"{_counted(len(found.activations), 'activation')}, {_counted(found.properties, 'property')}"
+        lines.append(Text(f"{counted}: nothing wrong{' offline' if asked else ''}."))
+    return Group(*lines)
+
+
+def checked_json(found: Checked, asked: Sequence[Asked]) -> dict[str, Any]:
+    """A check for machines. Fields are added, never renamed."""
+    return {
+        "activations": len(found.activations),
+        "properties": found.properties,
+        "mistakes": [
+            {**dataclasses.asdict(mistake.place), "what": mistake.what, "mend": mistake.mend}
+            for mistake in found.mistakes
+        ],
+        "notes": list(found.notes),
+        "online": [
+            {
+                "destination": item.destination,
+                "activation": item.activation,
+                "what": item.probe.what,
+                "found": item.probe.found,
+                "mend": item.probe.mend,
+                "ok": item.probe.mend is None,
+            }
+            for item in asked
+        ],
+    }
 
 
 def plan(sealed: Plan) -> RenderableType:
@@ -97,6 +143,29 @@ def plan_json(sealed: Plan) -> dict[str, Any]:
         "created_at": sealed.created_at,
         "activations": [dataclasses.asdict(item) for item in sealed.activations],
     }
+
+
+def runs_json(summaries: Iterable[RunSummary]) -> list[dict[str, Any]]:
+    """Every run for machines, the newest first. Fields are added, never renamed."""
+    return [dataclasses.asdict(item) for item in summaries]
+
+
+def history_json(writes: Iterable[Write]) -> list[dict[str, Any]]:
+    """What was written to one record for machines: an object for each value. Fields are added, never renamed."""
+    return [
+        {
+            "run_id": write.run_id,
+            "written_at": write.result.written_at if write.result else None,
+            "property": change.property,
+            "before": change.before,
+            "after": change.after,
+            "status": write.result.status if write.result else "unknown",
+            "code": write.result.code if write.result else None,
+            "message": write.result.message if write.result else None,
+        }
+        for write in writes
+        for change in write.record.changes
+    ]
 
 
 def run(done: Run) -> RenderableType:
@@ -156,10 +225,18 @@ def _details(item: ActivationPlan) -> list[RenderableType]:
         return []
     samples = [Text(f"  {sample}") for sample in item.samples]
     reasons = [
-        Text(f"  {_DECIDED[reason.decision]} {reason.values:,}: {REASONS[reason.reason]}, as in {reason.sample}")
+        Text(
+            f"  {DECIDED[reason.decision]} {reason.values:,}: {REASONS.get(reason.reason, reason.reason)}, "
+            f"as in {reason.sample}"
+        )
         for reason in item.reasons
     ]
     return [Text(item.name, style="bold"), *samples, *reasons]
+
+
+def _counted(count: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def _table(*columns: str) -> Table:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from activators.destinations import Credentials
+from activators.destinations import Credentials, connectors
 from loaders import LoadSettings
 
 
@@ -22,6 +24,7 @@ class Settings(BaseSettings):
     target: Path = Field(
         default=Path("target"), validation_alias=AliasChoices("DBT_TARGET_PATH", "DBT_ENGINE_TARGET_PATH")
     )
+    day_share: float = Field(default=0.9, gt=0, le=1, validation_alias="BACKHAUL_DAY_SHARE")
     hubspot_base_url: str = Field(default="https://api.hubapi.com", validation_alias="HUBSPOT_BASE_URL")
     hubspot_access_token: SecretStr = Field(default=SecretStr(""), validation_alias="HUBSPOT_ACCESS_TOKEN")
     salesforce_base_url: str = Field(default="", validation_alias="SALESFORCE_BASE_URL")
@@ -70,13 +73,18 @@ class Settings(BaseSettings):
 
     def credentials(self) -> Credentials:
         """The CRM logins, for the activators."""
-        return Credentials(
-            self.hubspot_base_url,
-            self.hubspot_access_token.get_secret_value(),
-            self.salesforce_base_url,
-            self.salesforce_client_id.get_secret_value(),
-            self.salesforce_client_secret.get_secret_value(),
-        )
+        own = {
+            "HUBSPOT_BASE_URL": self.hubspot_base_url,
+            "HUBSPOT_ACCESS_TOKEN": self.hubspot_access_token.get_secret_value(),
+            "SALESFORCE_BASE_URL": self.salesforce_base_url,
+            "SALESFORCE_CLIENT_ID": self.salesforce_client_id.get_secret_value(),
+            "SALESFORCE_CLIENT_SECRET": self.salesforce_client_secret.get_secret_value(),
+        }
+        # Those of destinations that others bring are known by their names alone.
+        declared = [name for connector in connectors().values() for name in connector.settings if name not in own]
+        file = dotenv_values(".env") if declared else {}
+        others = {name: (os.environ.get(name) or file.get(name) or "").strip() for name in declared}
+        return Credentials(own | others)
 
     def load_settings(self) -> LoadSettings:
         """What the loaders need."""

@@ -84,9 +84,9 @@ def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
 
 
 @contextmanager
-def looping(folder: Path, *, seed: int, visitors: int) -> Iterator[Loop]:
+def looping(folder: Path, *, seed: int, visitors: int, time_zone: str = "America/New_York") -> Iterator[Loop]:
     """A loop over a new world."""
-    with serving(seed=seed, visitors=visitors, as_of=AS_OF) as sandbox:
+    with serving(seed=seed, visitors=visitors, as_of=AS_OF, time_zone=time_zone) as sandbox:
         settings = settings_for(sandbox, folder)
         with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
             yield Loop(sandbox, settings, Transform(settings, ROOT), control)
@@ -99,3 +99,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         loop.load()
         loop.build()
         yield loop
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have to tell when they pass, such as how often something was tried."""
+    told = [
+        str(value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "told"
+    ]
+    for line in told:
+        terminalreporter.write_line(line)

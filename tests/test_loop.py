@@ -152,6 +152,45 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     assert stored(loop, "hubspot_contacts")[edited]["usage_active_days_30d"] == "29"
 
 
+def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) -> None:
+    visitor, left = loop.rows(
+        "select product_id, record_id from identity.matches where crm = 'salesforce' and object = 'Contact' order by 2"
+    )[0]
+    loop.tell("/do/pendo/exclude", visitor=visitor)
+    loop.tell("/advance", days=1)
+    loop.load()
+    loop.build(*EVERYTHING)
+    plan = loop.plan()
+    (exits,) = (one for item in plan.activations for one in item.reasons if item.name == "salesforce_contacts")
+    assert (exits.decision, exits.reason, exits.sample.record_id) == ("keep", "exit_keeps", left)
+
+    refusal = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": "Days must be odd."}
+    loop.tell("/faults", vendor="salesforce", kind="failing_rows", path="composite/sobjects", **refusal)
+    (refused,) = (item for item in loop.apply(plan).activations if item.rejected)
+    assert refused.rejected == 1
+    loop.load()
+    loop.build(*EVERYTHING)
+    plan = loop.plan()
+    assert plan.changes == 0
+    waiting = [one for item in plan.activations for one in item.reasons if one.reason == "rejected_before"]
+    listed = loop.rows("select count(*), min(code), min(message) from audit.current_rejects")
+    assert listed == [(sum(one.values for one in waiting), refusal["code"], refusal["message"])]
+    assert (
+        loop.rows("select count(*) from audit.current_rejects where mend like '%validation rule%'")[0] == listed[0][:1]
+    )
+    # Whatever has been landed since is as it was sent; HubSpot's search shows new values only after a while.
+    found = "select sum(as_sent_count) > 100, sum(different_count), sum(gone_count) from audit.reconciliation"
+    assert loop.rows(found) == [(True, 0, 0)]
+
+    again = steps.plan(loop.settings, steps.activations(loop.settings), retry_rejected=True)
+    assert again.changes == listed[0][0]
+    assert loop.apply(again).complete
+    loop.load("ledger")
+    loop.build(*CRM_SIDE)
+    assert loop.rows("select * from audit.current_rejects") == []
+    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(4, 4)]
+
+
 def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """HubSpot writes and its answers are lost, the run is never resumed, and the next day is an ordinary one."""
     monkeypatch.setattr("activators.transport._ATTEMPTS", 1)
@@ -207,8 +246,14 @@ def test_after_a_merge_in_the_crm_only_the_survivor_is_written_to(loop: Loop) ->
 def test_undo_restores_what_a_run_replaced_except_what_a_person_edited_since(loop: Loop) -> None:
     run = next(item for item in read_runs(loop.settings.journal) if item.status == "complete")
     writes = list(read_writes(loop.settings.journal, run.run_id))
-    edited = next(item.record.record_id for item in writes if item.activation == "hubspot_contacts")
-    edited_property = next(item.record.changes[0].property for item in writes if item.record.record_id == edited)
+    contacts = stored(loop, "hubspot_contacts")
+    edited, edited_property = next(
+        (item.record.record_id, change.property)
+        for item in writes
+        if item.activation == "hubspot_contacts" and item.record.record_id in contacts
+        for change in item.record.changes
+        if change.family == "number" and "1" not in {change.before, change.after}
+    )
     loop.tell("/edit", vendor="hubspot", object="contacts", id=edited, properties={edited_property: "1"})
 
     plan = steps.undo(loop.settings, run.run_id, steps.activations(loop.settings))

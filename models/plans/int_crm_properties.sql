@@ -26,6 +26,9 @@ properties as (
             when type in ('number', 'date', 'datetime') then type
         end as family,
         case when type = 'string' then 65536 end as max_length,
+        cast(null as integer) as integer_digits,
+        cast(null as integer) as fraction_digits,
+        group_name,
         is_calculated or is_read_only as is_read_only,
         -- Several values may stand in a checkbox list; only a single choice is one of its options.
         case when type = 'enumeration' and field_type <> 'checkbox' and options <> '[]' then options end as options
@@ -55,6 +58,15 @@ properties as (
                 ) then 'string'
         end as family,
         cast(nullif(max_length, 0) as integer) as max_length,
+        case
+            when type in ('double', 'currency', 'percent') then cast(numeric_precision - numeric_scale as integer)
+            when type in ('int', 'long') then cast(integer_digits as integer)
+        end as integer_digits,
+        case
+            when type in ('double', 'currency', 'percent') then cast(numeric_scale as integer)
+            when type in ('int', 'long') then 0
+        end as fraction_digits,
+        cast(null as varchar) as group_name,
         not is_updateable as is_read_only,
         -- An open picklist would take an unknown value too, and quietly add it to the list.
         case when type = 'picklist' and picklist_values <> '[]' then picklist_values end as options
@@ -62,4 +74,18 @@ properties as (
 
 )
 
-select * from properties
+select
+    *,
+    -- Changes when anything does that decides whether a value is taken.
+    md5(
+        concat_ws(
+            '|',
+            type,
+            coalesce(cast(max_length as varchar), ''),
+            coalesce(cast(integer_digits as varchar), ''),
+            coalesce(cast(fraction_digits as varchar), ''),
+            cast(is_read_only as varchar),
+            coalesce(options, '')
+        )
+    ) as fingerprint
+from properties

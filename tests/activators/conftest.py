@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import httpx
+import orjson
 import pytest
 
-from activators.declarations import Activation, ColumnType, Guards, Model, Property
-from activators.destinations import Credentials
+from activators.activation import Activation, ColumnType, Guards, Model, Property
+from activators.apply import Run, apply_plan
+from activators.destinations import Credentials, Restraint, connect
+from activators.journal import Journal, read_history
 from activators.plan import Plan, seal_plan
+from activators.provision import provision
+from activators.sending import Progress
 from sandbox.server import Sandbox, serving
 
+BATCH_PATH = {"hubspot": "/batch/update", "salesforce": "/composite/sobjects"}
 NOW = dt.datetime(2026, 3, 20, 12, tzinfo=dt.UTC)
 DAYS = Property("usage_days", "days", ColumnType("number"), "Usage - days", "Days of use.")
 NOTE = Property("usage_note", "note", ColumnType("string"), "Usage - note", "A remark.")
@@ -43,14 +51,7 @@ class Crm:
 
     def credentials(self, **changes: str) -> Credentials:
         local = self.sandbox.settings
-        values = {
-            "hubspot_base_url": local["HUBSPOT_BASE_URL"],
-            "hubspot_access_token": local["HUBSPOT_ACCESS_TOKEN"],
-            "salesforce_base_url": local["SALESFORCE_BASE_URL"],
-            "salesforce_client_id": local["SALESFORCE_CLIENT_ID"],
-            "salesforce_client_secret": local["SALESFORCE_CLIENT_SECRET"],
-        }
-        return Credentials(**(values | changes))
+        return Credentials(local | {name.upper(): value for name, value in changes.items()})
 
     def everything(self) -> dict[str, dict[str, Any]]:
         """The records as the CRM holds them: values by property, by record id."""
@@ -63,6 +64,10 @@ class Crm:
 
     def fault(self, **fault: object) -> None:
         self._control.post("/faults", json={"vendor": self.activation.destination, **fault}).raise_for_status()
+
+    def act(self, name: str, **arguments: object) -> None:
+        """Do what an administrator or a person does in the CRM's own pages."""
+        self._control.post(f"/do/{self.activation.destination}/{name}", json=arguments).raise_for_status()
 
     def edit(self, record_id: str, **properties: object) -> None:
         body = {"vendor": self.activation.destination, "object": self.activation.object, "id": record_id}
@@ -132,25 +137,106 @@ def seal(tmp_path: Path) -> Seal:
             ids = {row[0] for row in rows} | {
                 f"other-{n}" for n in range((records or 0) - len({row[0] for row in rows}))
             }
-            connection.executemany(
-                "insert into activations.sync_contacts values (?)", [[item] for item in sorted(ids)] or [["0"]]
-            )
+            connection.execute("insert into activations.sync_contacts select unnest(?)", [sorted(ids) or ["0"]])
             connection.execute(
                 """
                 create table plans.plan_contacts (
                     record_id varchar, property varchar, family varchar, current_value varchar, desired_value varchar,
-                    decision varchar, reason varchar
+                    decision varchar, reason varchar, has_left boolean default false
                 );
-                create table plans.int_crm_properties (crm varchar, object varchar, property varchar, type varchar);
+                create table plans.int_crm_properties (
+                    crm varchar, object varchar, property varchar, type varchar, fingerprint varchar
+                );
                 create table plans.int_crm_quotas (crm varchar, daily_calls bigint, remaining_calls bigint);
                 """
             )
             connection.execute("insert into plans.int_crm_quotas values (?, ?, ?)", [filled.destination, calls, left])
-            for record, name, before, after, *decided in rows:
-                connection.execute(
-                    "insert into plans.plan_contacts values (?, ?, ?, ?, ?, ?, ?)",
-                    [record, name, families[name], before, after, *(decided or ("send", "differs"))],
+            if rows:
+                connection.executemany(
+                    """
+                    insert into plans.plan_contacts
+                        (record_id, property, family, current_value, desired_value, decision, reason)
+                    values (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                    [
+                        [record, name, families[name], before, after, *(decided or ("send", "differs"))]
+                        for record, name, before, after, *decided in rows
+                    ],
                 )
         return seal_plan([declared or filled], warehouse, tmp_path / "plans", NOW)
 
     return make
+
+
+@contextmanager
+def provisioned(sandbox: Sandbox, destination: str) -> Iterator[Crm]:
+    """A sandbox's CRM with its properties made."""
+    declared = activation(destination)
+    with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
+        stored = control.get(f"/records/{declared.destination}/{declared.object}").json()
+        alive = [item for item in stored if not item.get("archived", item.get("IsDeleted"))]
+        crm = Crm(sandbox, declared, tuple(sorted(item.get("id", item.get("Id")) for item in alive)), control)
+
+        async def create() -> None:
+            async with connect([declared.destination], crm.credentials()) as destinations:
+                await provision([declared], destinations)
+
+        asyncio.run(create())
+        yield crm
+
+
+@pytest.fixture(scope="module", params=["hubspot", "salesforce"])
+def crm_of_module(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Crm]:
+    with provisioned(sandbox, request.param) as crm:
+        yield crm
+
+
+@pytest.fixture
+def crm(crm_of_module: Crm) -> Crm:
+    """The CRM without faults and with an empty request log. Each test uses records of its own choosing."""
+    crm_of_module.reset()
+    return crm_of_module
+
+
+def send(  # noqa: PLR0913  each is one circumstance of a run
+    crm: Crm,
+    plan: Plan,
+    folder: Path,
+    *,
+    verify: bool = False,
+    keep_going: bool = False,
+    progress: Progress = lambda *_: None,
+    restraint: Restraint | None = None,
+    **changes: str,
+) -> Run:
+    """Apply as the command does, in a new journal or in what an earlier attempt left. `changes` are of credentials."""
+    history = read_history(folder, plan.plan_id)
+    journal = (
+        Journal.resume(folder, history)
+        if history
+        else Journal.begin(folder, "run-1", plan.plan_id, NOW, [crm.activation.name])
+    )
+
+    async def run() -> Run:
+        names = [crm.activation.destination]
+        async with connect(names, crm.credentials(**changes), restraint or Restraint()) as destinations:
+            return await apply_plan(
+                plan, destinations, journal, history, progress, verify=verify, keep_going=keep_going
+            )
+
+    try:
+        return asyncio.run(run())
+    finally:
+        journal.close()
+
+
+def journaled(folder: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in (folder / "run-1.jsonl").read_bytes().splitlines()]
+
+
+def writes(crm: Crm) -> list[dict[str, Any]]:
+    return crm.requests(BATCH_PATH[crm.activation.destination])
+
+
+def number(value: object) -> float:
+    return float(str(value))

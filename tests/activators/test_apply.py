@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-import httpx
-import orjson
 import pytest
 
-from activators.apply import EDITED, Run, apply_plan
-from activators.destinations import RECORDS_PER_CALL, connect
+from activators.destinations import connectors
 from activators.errors import Unauthorized, Unreachable
 from activators.journal import Journal, read_history
-from activators.plan import Plan, read_changes
-from activators.provision import provision
-from sandbox.server import Sandbox
-from tests.activators.conftest import NOW, Crm, Seal, activation
-
-BATCH_PATH = {"hubspot": "/batch/update", "salesforce": "/composite/sobjects"}
-
-
-@pytest.fixture(scope="module", params=["hubspot", "salesforce"])
-def crm_of_module(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Crm]:
-    declared = activation(request.param)
-    with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
-        stored = control.get(f"/records/{declared.destination}/{declared.object}").json()
-        alive = [item for item in stored if not item.get("archived", item.get("IsDeleted"))]
-        crm = Crm(sandbox, declared, tuple(sorted(item.get("id", item.get("Id")) for item in alive)), control)
-
-        async def create() -> None:
-            async with connect([declared.destination], crm.credentials()) as destinations:
-                await provision([declared], destinations)
-
-        asyncio.run(create())
-        yield crm
-
-
-@pytest.fixture
-def crm(crm_of_module: Crm) -> Crm:
-    """The CRM without faults and with an empty request log. Each test uses records of its own choosing."""
-    crm_of_module.reset()
-    return crm_of_module
-
-
-def send(crm: Crm, plan: Plan, folder: Path, *, verify: bool = False, **credentials: str) -> Run:
-    """Apply as the command does: a new journal, or the one that an earlier attempt left."""
-    history = read_history(folder, plan.plan_id)
-    journal = (
-        Journal.resume(folder, history)
-        if history
-        else Journal.begin(folder, "run-1", plan.plan_id, NOW, [crm.activation.name])
-    )
-
-    async def run() -> Run:
-        async with connect([crm.activation.destination], crm.credentials(**credentials)) as destinations:
-            return await apply_plan(plan, destinations, journal, history, lambda *_: None, verify=verify)
-
-    try:
-        return asyncio.run(run())
-    finally:
-        journal.close()
-
-
-def journaled(folder: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in (folder / "run-1.jsonl").read_bytes().splitlines()]
-
-
-def writes(crm: Crm) -> list[dict[str, Any]]:
-    return crm.requests(BATCH_PATH[crm.activation.destination])
-
-
-def number(value: object) -> float:
-    return float(str(value))
+from activators.limits import Usage
+from activators.plan import read_changes
+from activators.sending import EDITED, Applied
+from tests.activators.conftest import BATCH_PATH, NOW, Crm, Seal, journaled, number, send, writes
 
 
 def test_what_was_planned_is_in_the_crm_and_nothing_else_of_the_record_moved(
@@ -243,8 +183,8 @@ def test_confirmed_records_are_not_sent_again(
     crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One batch after the other, so that the fault meets the second.
-    monkeypatch.setattr("activators.apply.IN_FLIGHT", 1)
-    size = RECORDS_PER_CALL[crm.activation.destination]
+    monkeypatch.setattr("activators.hubspot.IN_FLIGHT", 1)
+    size = connectors()[crm.activation.destination].records_per_call
     records = crm.ids[400 : 400 + size + 20]
     plan = seal(crm.activation, [(record, crm.days, None, "21") for record in records])
     # The first batch goes through, the second meets a permission that is missing.
@@ -282,3 +222,23 @@ def test_a_session_that_has_ended_is_renewed_and_a_token_is_not(crm: Crm, seal: 
     else:
         with pytest.raises(Unauthorized):
             send(crm, plan, tmp_path / "journal")
+
+
+def test_the_warehouse_is_free_while_a_plan_is_sent(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    """Another process writes to the warehouse, and reads it, between two batches."""
+    plan = seal(crm.activation, [(record, crm.days, None, "15") for record in crm.ids[500:520]])
+    code = (
+        "import duckdb, sys\n"
+        "with duckdb.connect(sys.argv[1]) as c:\n"
+        "    c.execute('create table meanwhile as select 1 as one')\n"
+        "    print(c.execute('select count(*) from plans.plan_contacts').fetchone()[0])"
+    )
+    seen: list[str] = []
+
+    def meanwhile(applied: Applied, _records: int, _usage: Usage | None) -> None:
+        if not applied.settled:
+            command = [sys.executable, "-c", code, str(tmp_path / "warehouse.duckdb")]
+            seen.append(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip())
+
+    (item,) = send(crm, plan, tmp_path / "journal", progress=meanwhile).activations
+    assert (item.confirmed, seen) == (20, ["20"])

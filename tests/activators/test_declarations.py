@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from activators.declarations import ColumnType, read_activations, read_manifest
+from activators.activation import ColumnType
+from activators.declarations import read_activations, read_manifest
 from activators.errors import DeclarationError
 
 Manifest = dict[str, Any]
@@ -122,7 +123,7 @@ def set_meta(**values: Any) -> Any:
         ),
         (
             set_activation(destination="marketo"),
-            "meta.activation.destination: input should be 'hubspot' or 'salesforce'",
+            "meta.activation.destination: no destination is called marketo; known destinations: hubspot, salesforce",
         ),
         (set_activation(key="days"), "key days is not the primary key of sync_hubspot__contacts"),
         (set_activation(key="nobody"), "key nobody is not the primary key"),
@@ -215,7 +216,7 @@ def test_salesforce_refuses_other_names(manifest: Manifest, name: str) -> None:
         ("double", ColumnType("number", 8)),
         ("decimal", ColumnType("number", 3)),
         ("timestamp with time zone", ColumnType("datetime")),
-        ("varchar(20)", ColumnType("string")),
+        ("varchar(20)", ColumnType("string", length=20)),
         ("date", ColumnType("date")),
         ("boolean", ColumnType("boolean")),
         ("json", None),

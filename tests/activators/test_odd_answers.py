@@ -13,7 +13,7 @@ import pytest
 import stamina
 
 from activators.apply import apply_plan
-from activators.destinations import Destination
+from activators.connectors import Destination
 from activators.errors import ActivationError, PlanError, QuotaExhausted, Unauthorized, Unreachable, VendorError
 from activators.hubspot import HubSpot
 from activators.journal import Change, Journal, RecordChanges, Result
@@ -95,7 +95,7 @@ def test_salesforces_answer_that_is_too_short_leaves_records_unknown() -> None:
 
 
 def test_a_locked_row_is_sent_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("activators.salesforce._LOCK_WAITS", (0.0, 0.0))
+    monkeypatch.setattr("activators.salesforce.records._LOCK_WAITS", (0.0, 0.0))
     sent: list[list[str]] = []
     locked = {"success": False, "errors": [{"statusCode": "UNABLE_TO_LOCK_ROW", "message": "busy"}]}
 
@@ -293,6 +293,8 @@ class Watching:
 
     def __init__(self, journal: Path, results: Callable[[Sequence[RecordChanges]], list[Result]]) -> None:
         self.caller = hubspot(lambda _: httpx.Response(500)).caller
+        self.jobs = None
+        self.records_per_call, self.in_flight = 100, 8
         self.journal = journal
         self.results = results
         self.seen: list[list[str]] = []

@@ -11,8 +11,8 @@ import duckdb
 import orjson
 import pytest
 
+from activators.activation import Guards
 from activators.apply import refuse_stale
-from activators.declarations import Guards
 from activators.errors import PlanError
 from activators.journal import Change, History, Journal, RecordChanges
 from activators.plan import latest_plan, open_warehouse, read_changes, read_plan, refuse_unbuilt, seal_plan
@@ -135,9 +135,12 @@ def test_needing_more_calls_than_are_left_trips_a_guard(seal: Seal) -> None:
 def test_a_column_of_another_type_than_its_property_stops_the_plan(seal: Seal, tmp_path: Path) -> None:
     seal(HUBSPOT, [])
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
-        connection.execute("insert into plans.int_crm_properties values ('hubspot', 'contacts', 'usage_days', 'bool')")
         connection.execute(
-            "insert into plans.plan_contacts values ('1', 'usage_days', 'number', null, '5', 'invalid', 'wrong_type')"
+            "insert into plans.int_crm_properties values ('hubspot', 'contacts', 'usage_days', 'bool', 'f')"
+        )
+        connection.execute(
+            "insert into plans.plan_contacts "
+            "values ('1', 'usage_days', 'number', null, '5', 'invalid', 'wrong_type', false)"
         )
     before = sorted((tmp_path / "plans").iterdir())
     with pytest.raises(PlanError) as caught:
@@ -240,12 +243,18 @@ def test_a_failed_build_stops_the_plan(tmp_path: Path, name: str, status: str) -
 def test_what_a_run_has_written_since_is_not_planned_again(tmp_path: Path) -> None:
     built(tmp_path)
 
-    def begin(run: str, seconds: float, activations: list[str]) -> None:
+    def begin(run: str, seconds: float, activations: list[str], *, sends: bool = True) -> None:
         at = NOW + dt.timedelta(seconds=seconds)
-        Journal.begin(tmp_path / "journal", run, "plan", at, activations).close()
+        journal = Journal.begin(tmp_path / "journal", run, "plan", at, activations)
+        for name in activations if sends else ():
+            journal.intent(name, "hubspot", "contacts", [RecordChanges("1", ())])
+        journal.close()
+        os.utime(journal.path, (at.timestamp(), at.timestamp()))
 
     begin("run-1", -60, ["hubspot_contacts"])
     begin("run-2", 0, ["another"])
+    # It had the wrong token, say, and ended before it sent anything.
+    begin("run-2b", 0, ["hubspot_contacts"], sends=False)
     refuse(tmp_path)
     begin("run-3", 0, ["another", "hubspot_contacts"])
     with pytest.raises(PlanError, match="was built before the last run wrote its records; run `backhaul load`"):

@@ -278,6 +278,12 @@ def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(copy: dict
     record = json.loads(journal.read_text().splitlines()[1])["records"][0]
     shown = backhaul(copy, "history", "hubspot_companies", record["id"]).stdout
     assert all(change["property"] in shown for change in record["changes"])
+    (machine,) = json.loads(backhaul(copy, "runs", "--json").stdout)
+    assert (machine["run_id"], machine["status"]) == (run, "complete")
+    told = json.loads(backhaul(copy, "history", "hubspot_companies", record["id"], "--json").stdout)
+    assert [(item["property"], item["after"], item["status"]) for item in told] == [
+        (change["property"], change["after"], "confirmed") for change in record["changes"]
+    ]
     assert backhaul(copy, "history", "hubspot_companies", "0").stdout == "Nothing was written to it.\n"
 
     undone = backhaul(copy, "undo", run, "--json")
@@ -287,6 +293,47 @@ def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(copy: dict
     assert backhaul(copy, "apply", "--yes").returncode == 0
     assert backhaul(copy, "undo", run).returncode == 0
     assert "no such run; `backhaul runs` lists them" in refused(backhaul(copy, "undo", "20200101T000000Z-abcdef"))
+
+
+def test_a_plan_is_shown_again_as_it_was(copy: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "plan.html"
+    planned = backhaul(copy, "plan", "-s", "hubspot_companies", "--markdown", "--html", str(page))
+    assert planned.returncode == 2, planned.stderr
+    assert planned.stdout.startswith("### Backhaul: ")
+    first = page.read_text()
+    # A plan needs nothing but its own files.
+    Path(copy["BACKHAUL_WAREHOUSE"]).unlink()
+    again = backhaul(copy, "show", "--markdown", "--html", str(page), folder=tmp_path)
+    assert (again.returncode, again.stdout) == (0, planned.stdout)
+    assert page.read_text() == first
+    sealed = json.loads(backhaul(copy, "show", "--json").stdout)
+    assert sealed["plan_id"] in first
+    assert f"Plan {sealed['plan_id']}: " in backhaul(copy, "show", sealed["plan_id"]).stdout
+    assert "no such plan" in refused(backhaul(copy, "show", "nothing"))
+
+
+def test_plan_verify_holds_what_a_person_has_edited_since_the_load(ready: Loop, copy: dict[str, str]) -> None:
+    def planned(*options: str) -> dict[str, Any]:
+        done = backhaul(copy, "plan", "--json", "-s", "hubspot_companies", *options)
+        (item,) = json.loads(done.stdout)["activations"]
+        return dict(item)
+
+    before = planned()
+    sample = before["samples"][0]
+    edit = {"vendor": "hubspot", "object": "companies", "id": sample["record_id"]}
+    ready.tell("/edit", **edit, properties={sample["property"]: "4242"})
+    try:
+        ready.control.delete("/requests").raise_for_status()
+        assert (planned()["held"], requests(ready)) == (before["held"], [])
+        after = planned("--verify")
+        assert after["held"] == before["held"] + 1
+        # What an earlier test has applied is there already, and is not sent either.
+        assert after["changes"] < before["changes"]
+        (reason,) = [item for item in after["reasons"] if item["reason"] == "edited_since_landing"]
+        assert reason["sample"] == sample | {"before": "4242"}
+        assert {item["method"] + item["path"].rpartition("/")[2] for item in requests(ready)} == {"POSTread"}
+    finally:
+        ready.tell("/edit", **edit, properties={sample["property"]: sample["before"] or ""})
 
 
 def test_a_killed_apply_is_finished_by_the_same_command(ready: Loop, copy: dict[str, str]) -> None:
@@ -328,6 +375,10 @@ def test_ctrl_c_says_that_the_same_command_goes_on(ready: Loop, copy: dict[str, 
         while not any('"intent"' in path.read_text() for path in journal.glob("*.jsonl")):
             assert time.monotonic() < deadline
             assert process.poll() is None
+        # The first one waits for the batch that is on its way; whoever presses again does not want to.
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130

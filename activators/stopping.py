@@ -1,0 +1,77 @@
+"""Ending a run between two batches, when somebody presses Ctrl-C or the machine shuts down."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from activators.errors import Stopped
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether a run is asked to end, and by which signal. Belongs to one event loop."""
+
+    _signal: int = field(default=0, init=False)
+    _asked: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
+
+    def ask(self, number: int) -> None:
+        """Ask the run to end as the signal wants."""
+        self._signal = number
+        self._asked.set()
+
+    def raise_if_asked(self) -> None:
+        """Raise Stopped, once a signal has come."""
+        if self._asked.is_set():
+            raise Stopped(self._signal)
+
+    async def unless_asked(self, waiting: Coroutine[Any, Any, Answer]) -> Answer:
+        """Wait for something that goes on without us: when a signal comes, leave it and raise Stopped."""
+        work, asked = asyncio.ensure_future(waiting), asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self.raise_if_asked()
+            return work.result()
+        finally:
+            for task in (work, asked):
+                task.cancel()
+            await asyncio.gather(work, asked, return_exceptions=True)
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[Stop]:
+    """Let the first SIGINT or SIGTERM ask for the end; a second one ends the process there and then.
+
+    Call it in the running event loop. Only the main thread gets signals; in another one nothing is asked for.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def ask(number: int) -> None:
+        restore()
+        stop.ask(number)
+
+    def restore() -> None:
+        for number in numbers:
+            if loop.remove_signal_handler(number):
+                signal.signal(number, before[number])
+
+    for number in numbers:
+        loop.add_signal_handler(number, ask, number)
+    try:
+        yield stop
+    finally:
+        restore()

@@ -1,0 +1,23 @@
+{{ config(materialized='view') }}
+
+with
+
+sent as (
+
+    select * from {{ ref('sent_hubspot__companies') }}
+
+    union all
+
+    select * from {{ ref('sent_hubspot__contacts') }}
+
+    union all
+
+    select * from {{ ref('sent_salesforce__accounts') }}
+
+    union all
+
+    select * from {{ ref('sent_salesforce__contacts') }}
+
+)
+
+select * from sent

@@ -1,0 +1,161 @@
+"""What ends a run early, and that the same command then goes on: signals, the day's calls, refusals without end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activators.breaker import AT_MOST, AT_MOST_SHARE, LAST, Breaker
+from activators.destinations import Restraint
+from activators.errors import QuotaExhausted, RefusedAlike, Stopped, VendorError
+from activators.journal import Result, read_history
+from activators.limits import Usage
+from activators.salesforce import bulk
+from activators.sending import Applied
+from tests.activators.conftest import BATCH_PATH, Crm, Seal, journaled, number, send, writes
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Batches of five, and no waiting between two attempts."""
+    monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 5)
+    monkeypatch.setattr("activators.salesforce.RECORDS_PER_CALL", 5)
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
+@pytest.mark.parametrize("number_of", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_batches_on_their_way_finish(
+    crm: Crm, seal: Seal, tmp_path: Path, number_of: signal.Signals
+) -> None:
+    records = crm.ids[:60]
+    plan = seal(crm.activation, [(record, crm.days, None, "31") for record in records])
+    handler = signal.getsignal(number_of)
+
+    def press(applied: Applied, _records: int, _usage: Usage | None) -> None:
+        # After the first batch, which goes alone: of the other eleven no more than eight are begun at once.
+        if applied.settled == 5:
+            os.kill(os.getpid(), number_of)
+
+    with pytest.raises(Stopped) as stopped:
+        send(crm, plan, tmp_path / "journal", progress=press)
+    assert stopped.value.signal == number_of
+    assert signal.getsignal(number_of) == handler
+    lines = journaled(tmp_path / "journal")
+    assert [line["batch"] for line in lines if line["type"] == "intent"] == [
+        *range(1, 1 + len([line for line in lines if line["type"] == "outcome"]))
+    ]
+    sent = len(writes(crm))
+    assert sent < 12
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, len(writes(crm))) == (60, 12)
+
+
+def test_a_signal_leaves_a_job_to_itself_and_the_same_command_reads_its_results(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if crm.activation.destination != "salesforce":
+        pytest.skip("HubSpot has no jobs")
+    monkeypatch.setattr(bulk, "ABOVE", 10)
+    records = crm.ids[60:100]
+    plan = seal(crm.activation, [(record, crm.days, None, "32") for record in records])
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(bulk, "_FIRST_WAIT", 30.0)
+    timer.start()
+    with pytest.raises(Stopped):
+        send(crm, plan, tmp_path / "journal")
+    timer.join()
+    assert [line["type"] for line in journaled(tmp_path / "journal")] == ["run", "intent", "outcome", "intent", "job"]
+    monkeypatch.setattr(bulk, "_FIRST_WAIT", 0.0)
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.unknown) == (40, 0)
+    assert len([call for call in crm.requests("/batches") if call["method"] == "PUT"]) == 1
+    assert {number(crm.everything()[record][crm.days]) for record in records} == {32}
+
+
+def test_our_share_of_the_days_calls_ends_a_run_and_the_next_day_goes_on(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    records = crm.ids[100:140]
+    plan = seal(crm.activation, [(record, crm.days, None, "33") for record in records])
+    with pytest.raises(QuotaExhausted, match="calls are used, and we leave the rest when 0% are"):
+        send(crm, plan, tmp_path / "journal", restraint=Restraint(day_share=1e-9))
+    history = read_history(tmp_path / "journal", plan.plan_id)
+    assert history is not None
+    # Whatever was begun was answered.
+    assert history.intended == history.answered.keys()
+    assert 0 < len(history.answered) < 40
+    (item,) = send(crm, plan, tmp_path / "journal", restraint=Restraint(day_share=1.0)).activations
+    assert (item.confirmed, len(writes(crm))) == (40, 8)
+
+
+def test_records_refused_alike_end_a_run_until_somebody_says_to_go_on(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activators.hubspot.IN_FLIGHT", 2)
+    bad = crm.ids[150:210]
+    plan = seal(crm.activation, [(record, crm.note, None, "x" * 70_000) for record in bad])
+    with pytest.raises(RefusedAlike, match=r"records were refused alike \(.+: .+\); .+--keep-going"):
+        send(crm, plan, tmp_path / "journal")
+    after_first = len(writes(crm))
+    refused = [result for line in journaled(tmp_path / "journal") for result in line.get("results", [])]
+    assert 20 < len(refused) <= 35
+    # Again, without a word: what was refused then counts, and nothing is sent.
+    with pytest.raises(RefusedAlike):
+        send(crm, plan, tmp_path / "journal")
+    assert len(writes(crm)) == after_first
+    (item,) = send(crm, plan, tmp_path / "journal", keep_going=True).activations
+    assert (item.confirmed, item.rejected) == (0, 60)
+
+
+def test_a_resumed_run_says_why_a_record_was_refused(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    records = crm.ids[260:300]
+    rows: list[tuple[Any, ...]] = [(records[0], crm.note, None, "x" * 70_000)]
+    rows += [(record, crm.days, None, "34") for record in records[1:]]
+    plan = seal(crm.activation, rows)
+    crm.fault(path=BATCH_PATH[crm.activation.destination], status=404, skip=7, times=1)
+    with pytest.raises(VendorError):
+        send(crm, plan, tmp_path / "journal")
+    (said,) = (
+        result
+        for line in journaled(tmp_path / "journal")
+        if line["type"] == "outcome"
+        for result in line["results"]
+        if result["status"] == "rejected"
+    )
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.rejected) == (39, 1)
+    assert item.examples == {said["code"]: f"{records[0]}: {said['message']}"}
+
+
+def test_a_server_that_only_fails_is_left_alone_soon(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    """The first batch goes alone: its attempts are all the calls that a server in distress gets."""
+    plan = seal(crm.activation, [(record, crm.days, None, "35") for record in crm.ids[300:360]])
+    crm.fault(path=BATCH_PATH[crm.activation.destination], status=500, times=None)
+    with pytest.raises(VendorError, match="try later"):
+        send(crm, plan, tmp_path / "journal")
+    assert [call["status"] for call in writes(crm)] == [500] * 3
+
+
+ANSWERS = st.lists(st.sampled_from(["", "", "", "TOO_LONG", "NO_OPTION"]), max_size=LAST + 300)
+
+
+@given(ANSWERS)
+def test_the_breaker_trips_on_one_reason_among_the_last_records_and_on_nothing_else(codes: list[str]) -> None:
+    breaker = Breaker()
+    for at, code in enumerate(codes):
+        breaker.add(Result(str(at), "rejected" if code else "confirmed", None, code or None))
+    last = codes[-LAST:]
+    most = max((last.count(code) for code in ("TOO_LONG", "NO_OPTION")), default=0)
+    if most > max(AT_MOST, AT_MOST_SHARE * len(last)):
+        with pytest.raises(RefusedAlike):
+            breaker.raise_if_tripped("contacts")
+    else:
+        breaker.raise_if_tripped("contacts")
