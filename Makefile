@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +31,9 @@ lint: $(VENV)/installed ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: $(VENV)/installed ## Measure speed and memory; ONLY=load runs the figures whose names begin so.
+	$(BIN)/python -m benchmarks $(ONLY)
+
 clean: ## Remove what the demo, dbt and the tests left behind. Your own warehouse and journal stay.
 	if [ -e .backhaul/demo ]; then rm -rf .backhaul warehouse.duckdb warehouse.duckdb.wal; fi
-	rm -rf target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/results.json

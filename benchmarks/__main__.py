@@ -1,0 +1,104 @@
+"""Run the benchmarks, each in a process of its own, and keep what they measured.
+
+    python -m benchmarks [PREFIX]
+
+PREFIX chooses the figures whose names begin with it. Results go to benchmarks/results.json; those
+of other benchmarks stay there from their last run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from pkgutil import resolve_name
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import Figure
+
+RESULTS = Path(__file__).parent / "results.json"
+# Which function measures which figures.
+BENCHMARKS: Mapping[str, tuple[str, ...]] = {
+    "benchmarks.sandbox:batch_requests_per_second": ("sandbox.batch_requests_per_second",),
+    "benchmarks.metrics:metrics": ("metrics.full_vs_handwritten", "metrics.nightly_vs_full", "metrics.peak_mb"),
+    "benchmarks.plan:million": (
+        "plan.million_vs_bare_diff",
+        "plan.million_vs_bare_diff_full_ledger",
+        "plan.million_peak_mb",
+    ),
+    "benchmarks.apply:against_the_limit": ("apply.hubspot_vs_limit", "apply.rate_limited_answers"),
+    "benchmarks.apply:calls_per_thousand": ("apply.calls_per_1000",),
+    "benchmarks.apply:peak_memory": ("apply.peak_mb_growth",),
+    "benchmarks.match:million": ("match.million_vs_hash_join",),
+    "benchmarks.load_hubspot:contacts_per_second": (
+        "load.hubspot_contacts_vs_api_ceiling",
+        "load.hubspot_contacts_vs_parse",
+    ),
+    "benchmarks.load_pendo:rows_per_second": ("load.pendo_rows_per_second",),
+    "benchmarks.load_pendo:peak_memory": ("load.pendo_peak_mb_10m",),
+    "benchmarks.load_calls:calls_when_nothing_is_new": ("load.calls_when_nothing_is_new",),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure what was asked for; 1 if nothing has such a name."""
+    prefix = arguments[0] if arguments else ""
+    chosen = [name for name, figures in BENCHMARKS.items() if any(one.startswith(prefix) for one in figures)]
+    console = Console()
+    if not chosen:
+        known = ", ".join(sorted(name for figures in BENCHMARKS.values() for name in figures))
+        console.print(f"no figure begins with {prefix!r}; there are {known}", markup=False)
+        return 1
+    measured: list[Figure] = []
+    for name in chosen:
+        with console.status(f"{name} …"):
+            measured += _measure(name)
+    _keep(measured)
+    console.print(_shown(measured))
+    return 0
+
+
+def _measure(name: str) -> list[Figure]:
+    """Run one benchmark in a fresh interpreter, so that its memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        figures: list[Figure] = pool.submit(_call, name).result()
+    return figures
+
+
+def _call(name: str) -> list[Figure]:
+    figures: list[Figure] = resolve_name(name)()
+    return figures
+
+
+def _keep(measured: Sequence[Figure]) -> None:
+    machine = {"cores": os.cpu_count(), "memory_gb": round(_memory() / 2**30)}
+    fresh = {one.name: asdict(one) | {"detail": {**one.detail, "machine": machine}} for one in measured}
+    before = {one["name"]: one for one in orjson.loads(RESULTS.read_bytes())} if RESULTS.exists() else {}
+    RESULTS.write_bytes(orjson.dumps(list((before | fresh).values()), option=orjson.OPT_INDENT_2))
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _shown(measured: Sequence[Figure]) -> Table:
+    table = Table("figure", "value", "unit", "detail", title="benchmarks", title_justify="left")
+    for one in measured:
+        detail = ", ".join(f"{key} {_brief(value)}" for key, value in one.detail.items())
+        table.add_row(one.name, _brief(one.value), one.unit, detail)
+    return table
+
+
+def _brief(value: object) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

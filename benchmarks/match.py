@@ -1,0 +1,161 @@
+"""A million visitors against a million contacts: the matching models, against the bare hash join of the two tables.
+
+dbt's own start-up is left out: a model costs what dbt says it took to run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from string import ascii_lowercase
+from tempfile import TemporaryDirectory
+
+import duckdb
+import orjson
+
+from backhaul.settings import Settings
+from backhaul.transform import Transform
+from benchmarks.figures import Figure, seconds
+
+ROOT = Path(__file__).parents[1]
+PEOPLE = int(os.environ.get("BENCH_PEOPLE", "1_000_000"))
+SECOND_EVERY = 20  # one contact in so many has the known address as an additional one
+TWICE_EVERY = 50  # one person in so many is two contacts, the other one in capitals
+WIDE_EVERY = 100  # one address in so many is in full width
+# What a match is made of, from the landing to the tables that the sync and people read.
+MODELS = (
+    "int_records__gone",
+    "int_match_overrides__followed",
+    "int_keys",
+    "int_matches__candidates",
+    "matches",
+    "match_conflicts",
+)
+BARE = """
+    create table bare as
+    select visitors.visitor_id, contacts.id
+    from pendo.visitors as visitors
+    inner join hubspot.contacts as contacts
+        on lower(json_extract_string(visitors.agent, '$.email')) = lower(contacts.email)
+"""
+# What else the models read is there and empty.
+EMPTY = {
+    "pendo.accounts": "account_id varchar, agent varchar, custom varchar, first_visit bigint, last_visit bigint, "
+    "last_updated bigint",
+    "hubspot.companies": "id varchar, archived boolean, product_account_id varchar, domain varchar, name varchar, "
+    "hubspot_owner_id varchar, hs_merged_object_ids varchar, created_at timestamptz, updated_at timestamptz, "
+    "archived_at timestamptz",
+    "salesforce.contact": "Id varchar, AccountId varchar, OwnerId varchar, MasterRecordId varchar, "
+    "LastModifiedById varchar, Email varchar, FirstName varchar, LastName varchar, IsDeleted boolean, "
+    "IsPersonAccount boolean, CreatedDate timestamptz, LastModifiedDate timestamptz, SystemModstamp timestamptz",
+    "salesforce.lead": "Id varchar, OwnerId varchar, MasterRecordId varchar, ConvertedContactId varchar, "
+    "ConvertedAccountId varchar, ConvertedOpportunityId varchar, LastModifiedById varchar, Email varchar, "
+    "FirstName varchar, LastName varchar, Company varchar, IsDeleted boolean, IsConverted boolean, "
+    "CreatedDate timestamptz, LastModifiedDate timestamptz, SystemModstamp timestamptz",
+    "salesforce.account": "Id varchar, Product_Account_Id__c varchar, OwnerId varchar, MasterRecordId varchar, "
+    "PersonContactId varchar, LastModifiedById varchar, Name varchar, Website varchar, PersonEmail varchar, "
+    "IsDeleted boolean, IsPersonAccount boolean, CreatedDate timestamptz, LastModifiedDate timestamptz, "
+    "SystemModstamp timestamptz",
+    "salesforce.merged_records": "object varchar, id varchar, master_id varchar, merged_at timestamptz",
+}
+
+
+def million() -> list[Figure]:
+    """Match everybody, three times; the bare join is run beside each, and the median of the ratios counts."""
+    rounds = [_measured() for _ in range(3)]
+    ratios = sorted(sum(models.values()) / bare for bare, models, _ in rounds)
+    bare, models, counts = rounds[0]
+    detail = {
+        "at_most": 5,
+        "people": PEOPLE,
+        "bare_seconds": round(bare, 2),
+        "model_seconds": {name: round(taken, 2) for name, taken in models.items()},
+        "dbt_start": "left out",
+        **counts,
+    }
+    return [Figure("match.million_vs_hash_join", ratios[1], "x", detail)]
+
+
+def _measured() -> tuple[float, dict[str, float], dict[str, int]]:
+    """Give seconds of the bare join, seconds of each model, and what was found."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = Settings.model_construct(
+            warehouse=folder / "warehouse.duckdb", state=folder / "state", target=folder / "target"
+        )
+        plant(settings.warehouse)
+        with duckdb.connect(settings.warehouse) as connection:
+            bare = seconds(lambda: connection.execute(BARE))
+            connection.execute("drop table bare")
+        models = _match(settings, _project(folder / "project"))
+        with duckdb.connect(settings.warehouse) as connection:
+            (matched, conflicts), *_ = connection.execute(
+                "select (select count(*) from identity.matches), (select count(*) from identity.match_conflicts)"
+            ).fetchall()
+    twice = len(range(0, PEOPLE, TWICE_EVERY))
+    if (matched, conflicts) != (PEOPLE - twice, 2 * twice):
+        raise RuntimeError(
+            f"{matched} matches and {conflicts} conflicts; {PEOPLE - twice} and {2 * twice} were planted"
+        )
+    return bare, models, {"matches": matched, "conflicting_pairs": conflicts}
+
+
+def _match(settings: Settings, project: Path) -> dict[str, float]:
+    """Build what matching needs, and give the seconds of each of its models."""
+    transform = Transform(settings, project)
+    transform.build(
+        lambda *_: None,
+        "--select",
+        "+matches",
+        "+match_conflicts",
+        "--resource-type",
+        "model",
+        "--resource-type",
+        "seed",
+    )
+    results = orjson.loads((settings.target / "run_results.json").read_bytes())["results"]
+    taken = {one["unique_id"].rpartition(".")[2]: float(one["execution_time"]) for one in results}
+    return {name: taken[name] for name in MODELS}
+
+
+def _project(folder: Path) -> Path:
+    for part in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / part, folder / part)
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / part, folder / part)
+    return folder
+
+
+def plant(warehouse: Path) -> None:
+    """Land everybody once in the product and once in HubSpot, some twice; nobody is left out."""
+    address = "'person.' || n || '@company' || (n % 5000) || '.example'"
+    full_width = "".join(chr(ord(letter) + 0xFEE0) for letter in ascii_lowercase)
+    wide = f"translate({address}, '{ascii_lowercase}', '{full_width}')"
+    with duckdb.connect(warehouse) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for schema in ("pendo", "hubspot", "salesforce"):
+            connection.execute(f"create schema {schema}")
+        for table, columns in EMPTY.items():
+            connection.execute(f"create table {table} ({columns})")
+        connection.execute(f"""
+            create table pendo.visitors as select 'u-' || n as visitor_id, '' as account_id, '[]' as account_ids,
+            '{{"email": "' || {address} || '", "full_name": "Somebody", "role": "viewer"}}' as agent, '{{}}' as custom,
+            false as do_not_process, 0::bigint as first_visit, 0::bigint as last_visit, 0::bigint as last_updated
+            from (select range as n from range({PEOPLE}))
+        """)
+        known = f"case when n % {WIDE_EVERY} = 1 then {wide} else {address} end"
+        connection.execute(f"""
+            create table hubspot.contacts as select cast(100000000 + k as varchar) as id, false as archived,
+            case when n % {SECOND_EVERY} = 3 then 'private.' || n || '@home.example'
+            when k >= {PEOPLE} then upper({address}) else {known} end as email,
+            case when n % {SECOND_EVERY} = 3 then {known} end as hs_additional_emails,
+            'Some' as firstname, 'Body' as lastname, '' as jobtitle, '' as lifecyclestage, '' as hubspot_owner_id,
+            cast(null as varchar) as hs_merged_object_ids,
+            now() as created_at, now() as updated_at, cast(null as timestamptz) as archived_at
+            from (
+                select range as n, range as k from range({PEOPLE})
+                union all
+                select range * {TWICE_EVERY} as n, {PEOPLE} + range as k from range({PEOPLE} // {TWICE_EVERY})
+            )
+        """)
