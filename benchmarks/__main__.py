@@ -15,13 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from pkgutil import resolve_name
 
 import orjson
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, measured_by
 
 RESULTS = Path(__file__).parent / "results.json"
 # Which function measures which figures.
@@ -68,12 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 def _measure(name: str) -> list[Figure]:
     """Run one benchmark in a fresh interpreter, so that its memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        figures: list[Figure] = pool.submit(_call, name).result()
-    return figures
-
-
-def _call(name: str) -> list[Figure]:
-    figures: list[Figure] = resolve_name(name)()
+        figures: list[Figure] = pool.submit(measured_by, name).result()
     return figures
 
 

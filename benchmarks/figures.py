@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
 from statistics import median
 
 
@@ -37,3 +38,9 @@ def paired(ours: Callable[[], object], theirs: Callable[[], object], rounds: int
 def peak_megabytes() -> float:
     """Tell the largest resident memory that this process ever had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured_by(name: str) -> list[Figure]:
+    """Run the benchmark called `module:function`. Here, and not beside `main`, so that a fresh process finds it."""
+    figures: list[Figure] = resolve_name(name)()
+    return figures
