@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from loaders.calls import Answer, Vendor
-from loaders.landing import Column, Mode, fitted, schema_of, tables
+from loaders.landing import Column, Mode, Row, fitted, schema_of, tables
 from loaders.salesforce.login import LostPlace, NotInBulk
 from loaders.values import LoadError, TooLong
 
@@ -102,9 +102,9 @@ def _by_rest(org: Vendor, query: Query, first: Answer, shape: Shape) -> Iterator
                 answer = org.get(f"{DATA}/queryAll", q=query.ordered(last))
             yield answer
 
-    rows = chain.from_iterable(page.rows("records") for page in pages())
+    rows: Iterable[Row] = chain.from_iterable(page.rows("records") for page in pages())
     if shape.unless_told:
-        rows = ({**shape.unless_told, **row} for row in rows)  # type: ignore[assignment]
+        rows = ({**shape.unless_told, **row} for row in rows)
     yield from tables(rows, shape.columns, shape.mode)
 
 
