@@ -44,15 +44,16 @@
     end
 {%- endmacro %}
 
-{#- The number of active days of the last `days`, from the activity columns. -#}
-{% macro active_days(days) -%}
+{#- The number of active days of the last `days`, from the activity columns of a relation. -#}
+{% macro active_days(days, relation) -%}
     {%- set terms = [] -%}
     {%- for name in activity_columns() -%}
         {%- set rest = days - loop.index0 * days_a_word() -%}
+        {%- set word = relation ~ '.' ~ name -%}
         {%- if rest >= days_a_word() -%}
-            {%- do terms.append('cast(bit_count(' ~ name ~ ') as integer)') -%}
+            {%- do terms.append('cast(bit_count(' ~ word ~ ') as integer)') -%}
         {%- elif rest > 0 -%}
-            {%- do terms.append('cast(bit_count(' ~ name ~ ' & ' ~ (2 ** rest - 1) ~ ') as integer)') -%}
+            {%- do terms.append('cast(bit_count(' ~ word ~ ' & ' ~ (2 ** rest - 1) ~ ') as integer)') -%}
         {%- endif -%}
     {%- endfor -%}
     {{ terms | join(' + ') }}

@@ -1,11 +1,5 @@
 with
 
-accounts as (
-
-    select * from {{ ref('stg_pendo__accounts') }}
-
-),
-
 visitor_accounts as (
 
     select * from {{ ref('stg_pendo__visitor_accounts') }}
@@ -51,24 +45,17 @@ members as (
 
 select
     usage.*,
-    {% for days in var('window_days') -%}
-    coalesce(depth.pages_viewed_last_{{ days }}, 0) as pages_viewed_last_{{ days }},
-    coalesce(depth.features_used_last_{{ days }}, 0) as features_used_last_{{ days }},
-    {% endfor -%}
-    date_trunc('second', accounts.first_visit_at) as first_visit_at,
-    date_trunc('second', accounts.last_visit_at) as last_visit_at,
+    {{ depth_columns('depth') }},
     cast(coalesce(members.visitor_count, 0) as integer) as visitor_count,
     surveyed.nps_score,
     cast(coalesce(surveyed.nps_response_count, 0) as integer) as nps_response_count,
     surveyed.poll_average,
     cast(coalesce(surveyed.poll_response_count, 0) as integer) as poll_response_count,
     cast(coalesce(surveyed.poll_reject_count, 0) as integer) as poll_reject_count
-from accounts
-inner join usage
-    on accounts.account_id = usage.account_id
+from usage
 left join depth
-    on accounts.account_id = depth.account_id
+    on usage.account_id = depth.account_id
 left join members
-    on accounts.account_id = members.account_id
+    on usage.account_id = members.account_id
 left join surveyed
-    on accounts.account_id = surveyed.account_id
+    on usage.account_id = surveyed.account_id

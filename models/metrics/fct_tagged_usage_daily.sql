@@ -3,11 +3,10 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
-        pre_hook="{{ forget_changed_days(ref('int_tagged_events')) }}",
+        pre_hook="{{ forget_changed_days('fct_tagged_usage_daily') }}",
     )
 }}
 
--- The pre-hook's. depends_on: {{ ref('dim_windows') }}
 with
 
 events as (
@@ -16,28 +15,9 @@ events as (
 
 ),
 
-landed_days as (
+days as (
 
-    {{ landed_days(ref('int_tagged_events')) }}
-
-),
-
-held_days as (
-
-    {{ held_days() }}
-
-),
-
-wanted_days as (
-
-    select
-        landed_days.day_starts_ms,
-        landed_days.usage_on
-
-    from landed_days
-    left join held_days
-        on landed_days.usage_on = held_days.usage_on
-    where held_days.usage_on is null
+    {{ changed_days('fct_tagged_usage_daily') }}
 
 ),
 
@@ -48,17 +28,19 @@ daily as (
         events.account_id,
         events.kind,
         events.tagged_id,
-        wanted_days.usage_on,
+        days.usage_on,
         cast(sum(events.event_count) as bigint) as event_count,
         cast(sum(events.minutes) as bigint) as minutes
 
     from events
     -- Many to one: a landed row is of one day.
-    inner join wanted_days
-        on events.day_starts_ms = wanted_days.day_starts_ms
+    inner join days
+        on events.day_starts_ms = days.day_starts_ms
     where events.event_count > 0
     group by all
 
 )
 
 select * from daily
+-- So that a night, which reads a few days of hundreds, finds each in one place.
+order by usage_on

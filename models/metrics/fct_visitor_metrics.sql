@@ -1,11 +1,5 @@
 with
 
-visitors as (
-
-    select * from {{ ref('int_visitors__identified') }}
-
-),
-
 usage as (
 
     select * from {{ ref('int_visitors__windowed_usage') }}
@@ -43,20 +37,13 @@ survey as (
 
 select
     usage.*,
-    {% for days in var('window_days') -%}
-    coalesce(depth.pages_viewed_last_{{ days }}, 0) as pages_viewed_last_{{ days }},
-    coalesce(depth.features_used_last_{{ days }}, 0) as features_used_last_{{ days }},
-    {% endfor -%}
-    date_trunc('second', visitors.first_visit_at) as first_visit_at,
-    date_trunc('second', visitors.last_visit_at) as last_visit_at,
+    {{ depth_columns('depth') }},
     survey.latest_nps_rating,
     date_trunc('second', survey.latest_nps_response_at) as latest_nps_response_at,
     survey.latest_nps_comment,
     survey.latest_poll_response
-from visitors
-inner join usage
-    on visitors.visitor_id = usage.visitor_id
+from usage
 left join depth
-    on visitors.visitor_id = depth.visitor_id
+    on usage.visitor_id = depth.visitor_id
 left join survey
-    on visitors.visitor_id = survey.visitor_id
+    on usage.visitor_id = survey.visitor_id

@@ -23,15 +23,10 @@ summed as (
     select
         usage.account_id,
         {% for days in var('window_days') -%}
-        cast(count(*) filter (where ({{ active_days(days) }}) > 0) as integer)
+        cast(count(*) filter (where ({{ active_days(days, 'usage') }}) > 0) as integer)
             as active_visitors_{{ days }},
         {% endfor -%}
-        {% for name in activity_columns() -%}
-        bit_or(usage.{{ name }}) as {{ name }},
-        {% endfor -%}
-        {% for name in window_sum_columns() -%}
-        sum(usage.{{ name }}) as {{ name }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ summed_windows('usage') }}
     from usage
     -- Who does not count for themselves does not count for the account.
     inner join visitors
@@ -40,19 +35,16 @@ summed as (
 
 ),
 
--- A known account without a row in summed did nothing: that is zero, not unknown.
 filled as (
 
     select
         accounts.account_id,
+        date_trunc('second', accounts.first_visit_at) as first_visit_at,
+        date_trunc('second', accounts.last_visit_at) as last_visit_at,
         {% for days in var('window_days') -%}
-        coalesce({{ active_days(days) }}, 0) as active_days_{{ days }},
-        cast(coalesce(summed.active_visitors_{{ days }}, 0) as integer)
-            as active_visitors_{{ days }},
+        coalesce(summed.active_visitors_{{ days }}, 0) as active_visitors_{{ days }},
         {% endfor -%}
-        {% for name in window_sum_columns() -%}
-        cast(coalesce(summed.{{ name }}, 0) as bigint) as {{ name }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ filled_windows('summed') }}
     from accounts
     left join summed
         on accounts.account_id = summed.account_id
@@ -60,26 +52,11 @@ filled as (
 )
 
 select
+    account_id,
+    first_visit_at,
+    last_visit_at,
     {% for days in var('window_days') -%}
-    active_days_{{ days }} as active_days_last_{{ days }},
-    {{ rounded_ratio('100 * active_days_' ~ days, days, 5, 2) }}
-        as active_days_percent_last_{{ days }},
     active_visitors_{{ days }} as active_visitors_last_{{ days }},
-    minutes_{{ days }} as minutes_last_{{ days }},
-    events_{{ days }} as events_last_{{ days }},
-    {{ rounded_ratio('events_' ~ days, 'active_days_' ~ days, 18, 2) }}
-        as events_per_active_day_last_{{ days }},
-    {{
-        rounded_ratio(
-            '100 * (minutes_' ~ days ~ ' - previous_minutes_' ~ days ~ ')',
-            'previous_minutes_' ~ days, 12, 2
-        )
-    }} as usage_trend_percent_last_{{ days }},
-    case
-        when previous_minutes_{{ days }} > 0 then null
-        when minutes_{{ days }} > 0 then 'new'
-        else 'none'
-    end as usage_trend_reason_last_{{ days }},
     {% endfor -%}
-    account_id
+    {{ window_metrics() }}
 from filled

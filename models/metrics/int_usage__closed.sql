@@ -3,14 +3,6 @@
 {%- set sums = window_sum_columns() -%}
 {%- set columns = {'visitor_id': 'varchar', 'account_id': 'varchar', 'as_of': 'date'} -%}
 {%- for name in words + sums %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='replace',
-        on_schema_change='sync_all_columns',
-    )
-}}
-
 with
 
 usage as (
@@ -42,11 +34,11 @@ prior_sums as (
         sum(minutes_{{ longest }} + previous_minutes_{{ longest }}) as minutes,
         sum(events_{{ longest }}) as events
 
-    from prior
+    -- Not from the CTE above: what is read twice is copied first, and this is large.
+    from ({{ prior_rows(columns) }}) as prior_rows
 
 ),
 
--- Not from the CTE above: what is read twice is copied first, and this is large.
 usage_days as (
 
     select
@@ -54,7 +46,10 @@ usage_days as (
         sum(event_count) as events,
         sum(minutes) as minutes
 
-    from {{ ref('fct_usage_daily') }}
+    from {{ ref('int_landed_days') }}
+    where
+        roll_up = 'fct_usage_daily'
+        and day_starts_ms is not null
     group by usage_on
 
 ),
@@ -122,9 +117,9 @@ moved as (
         bit_or(moves.{{ name }}) as {{ name }},
         {% endfor -%}
         {% for days in var('window_days') -%}
-        sum(usage.minutes * moves.current_{{ days }}) as minutes_{{ days }},
-        sum(usage.event_count * moves.current_{{ days }}) as events_{{ days }},
-        sum(usage.minutes * moves.previous_{{ days }}) as previous_minutes_{{ days }}{{ "," if not loop.last }}
+        cast(sum(usage.minutes * moves.current_{{ days }}) as bigint) as minutes_{{ days }},
+        cast(sum(usage.event_count * moves.current_{{ days }}) as bigint) as events_{{ days }},
+        cast(sum(usage.minutes * moves.previous_{{ days }}) as bigint) as previous_minutes_{{ days }}{{ "," if not loop.last }}
         {% endfor %}
     from usage
     -- Many to one: a row of usage is of one day.
@@ -176,20 +171,17 @@ closed as (
     select
         combined.visitor_id,
         combined.account_id,
-        today.as_of,
-        {% for name in words -%}
-        bit_or(combined.{{ name }}) as {{ name }},
-        {% endfor -%}
-        {% for name in sums -%}
-        cast(sum(combined.{{ name }}) as bigint) as {{ name }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ summed_windows('combined') }}
     from combined
-    cross join today
-    group by all
+    group by combined.visitor_id, combined.account_id
 
 )
 
-select * from closed
+select
+    closed.*,
+    today.as_of
+from closed
+cross join today
 -- Whose days have all left the windows is forgotten.
 where
     {% for name in words + sums -%}

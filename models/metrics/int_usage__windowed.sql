@@ -8,10 +8,13 @@ usage as (
 
 ),
 
--- Not from the CTE above: what is read twice is copied first, and this is large.
 usage_days as (
 
-    select distinct usage_on from {{ ref('fct_usage_daily') }}
+    select distinct usage_on
+    from {{ ref('int_landed_days') }}
+    where
+        roll_up = 'fct_usage_daily'
+        and day_starts_ms is not null
 
 ),
 
@@ -84,16 +87,11 @@ combined as (
 windowed as (
 
     select
-        visitor_id,
-        account_id,
-        {% for name in words -%}
-        bit_or({{ name }}) as {{ name }},
-        {% endfor -%}
-        {% for name in sums -%}
-        cast(sum({{ name }}) as bigint) as {{ name }}{{ "," if not loop.last }}
-        {% endfor %}
+        combined.visitor_id,
+        combined.account_id,
+        {{ summed_windows('combined') }}
     from combined
-    group by visitor_id, account_id
+    group by combined.visitor_id, combined.account_id
 
 )
 

@@ -16,28 +16,19 @@ summed as (
 
     select
         usage.visitor_id,
-        {% for name in activity_columns() -%}
-        bit_or(usage.{{ name }}) as {{ name }},
-        {% endfor -%}
-        {% for name in window_sum_columns() -%}
-        sum(usage.{{ name }}) as {{ name }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ summed_windows('usage') }}
     from usage
     group by usage.visitor_id
 
 ),
 
--- A known visitor without a row in summed did nothing: that is zero, not unknown.
 filled as (
 
     select
         visitors.visitor_id,
-        {% for days in var('window_days') -%}
-        coalesce({{ active_days(days) }}, 0) as active_days_{{ days }},
-        {% endfor -%}
-        {% for name in window_sum_columns() -%}
-        cast(coalesce(summed.{{ name }}, 0) as bigint) as {{ name }}{{ "," if not loop.last }}
-        {% endfor %}
+        date_trunc('second', visitors.first_visit_at) as first_visit_at,
+        date_trunc('second', visitors.last_visit_at) as last_visit_at,
+        {{ filled_windows('summed') }}
     from visitors
     left join summed
         on visitors.visitor_id = summed.visitor_id
@@ -45,25 +36,8 @@ filled as (
 )
 
 select
-    {% for days in var('window_days') -%}
-    active_days_{{ days }} as active_days_last_{{ days }},
-    {{ rounded_ratio('100 * active_days_' ~ days, days, 5, 2) }}
-        as active_days_percent_last_{{ days }},
-    minutes_{{ days }} as minutes_last_{{ days }},
-    events_{{ days }} as events_last_{{ days }},
-    {{ rounded_ratio('events_' ~ days, 'active_days_' ~ days, 18, 2) }}
-        as events_per_active_day_last_{{ days }},
-    {{
-        rounded_ratio(
-            '100 * (minutes_' ~ days ~ ' - previous_minutes_' ~ days ~ ')',
-            'previous_minutes_' ~ days, 12, 2
-        )
-    }} as usage_trend_percent_last_{{ days }},
-    case
-        when previous_minutes_{{ days }} > 0 then null
-        when minutes_{{ days }} > 0 then 'new'
-        else 'none'
-    end as usage_trend_reason_last_{{ days }},
-    {% endfor -%}
-    visitor_id
+    visitor_id,
+    first_visit_at,
+    last_visit_at,
+    {{ window_metrics() }}
 from filled

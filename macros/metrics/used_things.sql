@@ -1,0 +1,35 @@
+{#- Pages and features that an owner, a visitor or an account, used: a row for each, however many rows of usage there are. -#}
+{% macro distinct_things(used, owner) -%}
+    select
+        {{ owner }},
+        kind,
+        tagged_id,
+        {% for days in var('window_days') -%}
+        sum(events_{{ days }}) as events_{{ days }}{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ used }}
+    where {{ owner }} is not null
+    group by {{ owner }}, kind, tagged_id
+{%- endmacro %}
+
+{#- How many of them there are in each window, a row for each owner. -#}
+{% macro counted_things(things, owner) -%}
+    select
+        {{ owner }},
+        {% for days in var('window_days') -%}
+        cast(count(*) filter (where kind = 'page' and events_{{ days }} > 0) as integer)
+            as pages_viewed_last_{{ days }},
+        cast(count(*) filter (where kind = 'feature' and events_{{ days }} > 0) as integer)
+            as features_used_last_{{ days }}{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ things }}
+    group by {{ owner }}
+{%- endmacro %}
+
+{#- The same, joined to those who may have used nothing. -#}
+{% macro depth_columns(depth) -%}
+    {% for days in var('window_days') -%}
+    coalesce({{ depth }}.pages_viewed_last_{{ days }}, 0) as pages_viewed_last_{{ days }},
+    coalesce({{ depth }}.features_used_last_{{ days }}, 0) as features_used_last_{{ days }}{{ "," if not loop.last }}
+    {% endfor %}
+{%- endmacro %}

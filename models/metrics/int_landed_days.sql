@@ -1,0 +1,110 @@
+with
+
+events as (
+
+    select * from {{ ref('stg_pendo__events') }}
+
+),
+
+tagged_events as (
+
+    select * from {{ ref('int_tagged_events') }}
+
+),
+
+today as (
+
+    select max(closed_through) as closed_through from {{ ref('dim_windows') }}
+
+),
+
+-- By the day's first millisecond: a few hundred conversions between time zones instead
+-- of one for each row.
+landed as (
+
+    select
+        'fct_usage_daily' as roll_up,
+        day_starts_ms,
+        sum(event_count) as event_count,
+        sum(minutes) as minutes
+    from events
+    where event_count > 0
+    group by day_starts_ms
+
+    union all
+
+    select
+        'fct_tagged_usage_daily' as roll_up,
+        day_starts_ms,
+        sum(event_count) as event_count,
+        sum(minutes) as minutes
+    from tagged_events
+    where event_count > 0
+    group by day_starts_ms
+
+),
+
+dated as (
+
+    select
+        *,
+        {{
+            date_in_zone(
+                timestamp_from_millis('day_starts_ms'), var('subscription_time_zone')
+            )
+        }} as usage_on
+
+    from landed
+
+),
+
+held as (
+
+    select
+        'fct_usage_daily' as roll_up,
+        usage_days.*
+    from ({{ held_sums('fct_usage_daily') }}) as usage_days
+
+    union all
+
+    select
+        'fct_tagged_usage_daily' as roll_up,
+        usage_days.*
+    from ({{ held_sums('fct_tagged_usage_daily') }}) as usage_days
+
+),
+
+compared as (
+
+    select
+        coalesce(dated.roll_up, held.roll_up) as roll_up,
+        coalesce(dated.usage_on, held.usage_on) as usage_on,
+        dated.day_starts_ms,
+        cast(dated.event_count as bigint) as event_count,
+        cast(dated.minutes as bigint) as minutes,
+        -- Two starts may be of one date when somebody changed the time zone.
+        sum(dated.event_count) over same_day is distinct from held.event_count
+        or sum(dated.minutes) over same_day is distinct from held.minutes
+            as is_restated
+
+    from dated
+    full join held
+        on dated.roll_up = held.roll_up
+        and dated.usage_on = held.usage_on
+    window same_day as (
+        partition by
+            coalesce(dated.roll_up, held.roll_up),
+            coalesce(dated.usage_on, held.usage_on)
+    )
+
+)
+
+select
+    compared.roll_up,
+    compared.usage_on,
+    compared.day_starts_ms,
+    compared.event_count,
+    compared.minutes,
+    compared.is_restated or compared.usage_on > today.closed_through as is_changed
+from compared
+cross join today
