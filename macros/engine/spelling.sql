@@ -7,10 +7,21 @@ backhaul/spelling.py, which an engine gets as a function of its own: no engine h
 {%- endmacro %}
 
 {% macro duckdb__normalized_email(expression) -%}
-    case
-        when regexp_matches({{ expression }}, '[^!-~]') then spelt_email({{ expression }})
-        else lower({{ expression }})
-    end
+    case when {{ duckdb__is_plain(expression) }} then lower({{ expression }}) else spelt_email({{ expression }}) end
+{%- endmacro %}
+
+{#-
+Whether a text has ASCII's letters and signs alone: as many bytes as characters, and none of the blanks that are trimmed. Half the price of a
+regular expression, and every address and host pays it.
+-#}
+{% macro duckdb__is_plain(expression) -%}
+    (
+        strlen({{ expression }}) = length({{ expression }})
+        and not contains({{ expression }}, ' ')
+        {%- for code in [9, 10, 11, 12, 13] %}
+        and not contains({{ expression }}, chr({{ code }}))
+        {%- endfor %}
+    )
 {%- endmacro %}
 
 {#- Whether a text can be an address at all: a cheap test, so that only one of these is spelt. -#}
@@ -27,8 +38,5 @@ backhaul/spelling.py, which an engine gets as a function of its own: no engine h
 {%- endmacro %}
 
 {% macro duckdb__normalized_host(expression) -%}
-    case
-        when regexp_matches({{ expression }}, '[^!-~]') then spelt_host({{ expression }})
-        else lower({{ expression }})
-    end
+    case when {{ duckdb__is_plain(expression) }} then lower({{ expression }}) else spelt_host({{ expression }}) end
 {%- endmacro %}

@@ -132,8 +132,8 @@ a rule that cannot work stops the build with its name.
 {%- endmacro %}
 
 {#-
-What two records share: one row per rule, pair and value, in which the rule's rank comes before the value, so that the least of a pair's rows
-names its best rule. One join for each rule, which an engine does best; `keys` has the keys.
+What two records share: one row per rule, pair and value. In `evidence` the rule's rank comes before the value, so that the least of a pair's
+rows names its best rule. One join for each rule, which an engine does best; `keys` has the keys.
 -#}
 {% macro shared_keys(rules, keys) -%}
 {%- if execute and load_relation(rules) is not none -%}
@@ -149,6 +149,7 @@ names its best rule. One join for each rule, which an engine does best; `keys` h
         '{{ row['right_system'] }}' as right_system,
         right_keys.object as right_object,
         right_keys.record_id as right_id,
+        {{ loop.index }} as rule_rank,
         '{{ '%04d' % loop.index }}' || left_keys.key_value as evidence
     from {{ keys }} as left_keys
     inner join {{ keys }} as right_keys on left_keys.key_value = right_keys.key_value
@@ -164,6 +165,7 @@ names its best rule. One join for each rule, which an engine does best; `keys` h
         cast(null as varchar) as right_system,
         cast(null as varchar) as right_object,
         cast(null as varchar) as right_id,
+        cast(null as integer) as rule_rank,
         cast(null as varchar) as evidence
     where false
 {%- endfor -%}
