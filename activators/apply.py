@@ -72,5 +72,5 @@ async def apply_plan(  # noqa: PLR0913  what to send, where, and what is known o
             else:
                 done.append(Applied(activation.name))
     status = "complete" if not any(item.rejected or item.unknown for item in done) else "partial"
-    journal.end(dt.datetime.now(dt.UTC), status)
+    journal.end(dt.datetime.now(dt.UTC), status, {item.name: item.counts for item in done})
     return Run(journal.run_id, plan.plan_id, tuple(done))

@@ -72,7 +72,10 @@ class Destination(Protocol):
         """Batches on their way at once."""
 
     async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
-        """Write one batch. Exactly one result for each record, in any order."""
+        """Write one batch. Exactly one result for each record, in any order.
+
+        May raise RefusedThroughout, with the results that it has.
+        """
 
     async def read(self, object_type: str, record_ids: Sequence[str], properties: Sequence[str]) -> dict[str, Stored]:
         """Read one batch of records, by id; a record that is gone is not in the answer."""

@@ -8,10 +8,16 @@ ActivationError
     ├── Unauthorized      401 or 403: the run stops at once
     ├── Unreachable       no answer, after every retry
     ├── QuotaExhausted    the day's calls, or our share of them, are spent: resume tomorrow
-    └── RefusedAlike      record after record is refused for one reason: the model is wrong, or the account
+    ├── RefusedAlike      record after record is refused for one reason: the model is wrong, or the account
+    └── RefusedThroughout a batch is refused, and so are records from all over it
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from activators.journal import Result
 
 
 class ActivationError(Exception):
@@ -52,3 +58,16 @@ class QuotaExhausted(VendorError):
 
 class RefusedAlike(VendorError):
     """Too many records in succession were refused for one and the same reason."""
+
+
+class RefusedThroughout(VendorError):
+    """A batch was refused, and records from all over it were refused alone, alike.
+
+    `results` are of those; of the others nothing was written.
+    """
+
+    def __init__(self, code: str, message: str, results: tuple[Result, ...]) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.results = results

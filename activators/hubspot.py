@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import orjson
 
 from activators.activation import Activation, Family, Property
 from activators.connectors import Connector, Probe
 from activators.errors import QuotaExhausted, Unauthorized, VendorError
 from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
-from activators.transport import Again, Caller, halve, retry_after, understanding
+from activators.transport import Again, Caller, Refusal, isolate, retry_after, understanding
 
 # Paths carry a dated version; each is supported for 18 months.
 VERSION = "2026-09"
 # A private app's burst limit of a Professional or Enterprise account: 190 calls in any 10 seconds.
 CALLS, SECONDS = 190, 10.0
 RECORDS_PER_CALL = 100
-# Batches on their way at once: enough to keep the limiter busy while HubSpot takes a second to answer.
-IN_FLIGHT = 8
+# Batches on their way at once: enough to use the limit up while HubSpot takes a second to answer.
+IN_FLIGHT = 20
 _DEFINITIONS_PER_CALL = 100
 _LOCK_SECONDS = 2.0
 
@@ -102,28 +103,39 @@ class HubSpot:
         return IN_FLIGHT
 
     async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
-        """Write up to 100 records. Every record gets exactly one result, whatever HubSpot answers."""
+        """Write up to 100 records. Every record gets exactly one result, whatever HubSpot answers.
+
+        Raises RefusedThroughout for a batch that is wrong wherever one looks.
+        """
+
+        async def attempt(some: Sequence[RecordChanges]) -> list[Result] | Refusal:
+            return await self._update(object_type, some)
+
+        return await isolate(attempt, records)
+
+    async def _update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result] | Refusal:
         response = await self.caller.send(
             "POST",
             f"/crm/objects/{VERSION}/{object_type}/batch/update",
-            json={
-                "inputs": [
-                    {
-                        "id": record.record_id,
-                        # A trace id lets HubSpot name the row that failed.
-                        "objectWriteTraceId": record.record_id,
-                        "properties": {change.property: change.after or "" for change in record.changes},
-                    }
-                    for record in records
-                ]
-            },
+            headers={"Content-Type": "application/json"},
+            content=orjson.dumps(
+                {
+                    "inputs": [
+                        {
+                            "id": record.record_id,
+                            # A trace id lets HubSpot name the row that failed.
+                            "objectWriteTraceId": record.record_id,
+                            "properties": {change.property: change.after or "" for change in record.changes},
+                        }
+                        for record in records
+                    ]
+                }
+            ),
         )
         if response.status_code == httpx.codes.BAD_REQUEST:
             # HubSpot refuses the whole call for one bad value, and does not say whose it is.
             body = _json(response)
-            return await halve(
-                lambda half: self.update(object_type, half), records, _code(body, response), _message(body, response)
-            )
+            return Refusal(_code(body, response), _message(body, response))
         body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
         with understanding(response, "HubSpot"):
             return _account_for(records, body)
@@ -279,7 +291,7 @@ def _expect(response: httpx.Response, *statuses: int) -> dict[str, Any]:
 def _json(response: httpx.Response) -> dict[str, Any]:
     """The body of a refusal; gateways answer in HTML, or cut off."""
     try:
-        return dict(response.json())
+        return dict(orjson.loads(response.content))
     except (TypeError, ValueError):
         return {}
 

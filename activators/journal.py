@@ -1,12 +1,13 @@
-"""The write-ahead journal: what is about to be sent, then what the vendor said, each flushed to disk.
+"""The write-ahead journal: what is about to be sent, on disk before it is, then what the vendor said.
 
-One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`. A batch
-that a vendor's job takes has a `job` between the two.
+One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`, which says
+what became of each activation's records. A batch that a vendor's job takes has a `job` between the two.
 The loaders land these files as the ledger; their shape is an interface.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 from collections import Counter
@@ -86,7 +87,11 @@ class History:
 
 @dataclass(slots=True)
 class Journal:
-    """An open journal. Every line is on disk when the call returns."""
+    """An open journal.
+
+    A line outlives this process when the call returns, and the machine once `on_disk` has: batches wait for that before
+    they are sent. What a vendor said may be lost with the machine, as it is then asked again.
+    """
 
     path: Path
     run_id: str
@@ -94,6 +99,10 @@ class Journal:
     _batch: int = 0
     # After a write that failed half-way, another would be appended to its torn line.
     _is_torn: bool = False
+    # Lines written, and how many of them are surely on disk.
+    _lines: int = field(default=0, init=False)
+    _lines_on_disk: int = field(default=0, init=False)
+    _syncing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     @classmethod
     def begin(  # noqa: PLR0913  what a run says of itself
@@ -125,6 +134,7 @@ class Journal:
         }
         try:
             journal._write(start)
+            journal._sync()
         except PlanError:
             # A run that could not even say that it begins has not begun.
             journal.close()
@@ -195,10 +205,20 @@ class Journal:
             }
         )
 
-    def end(self, ended_at: dt.datetime, status: str) -> None:
-        """Close the run: nothing of its plan is left to send."""
-        self._write({"type": "end", "ended_at": ended_at, "status": status})
+    def end(self, ended_at: dt.datetime, status: str, records: Mapping[str, Mapping[Status, int]]) -> None:
+        """Close the run: nothing of its plan is left to send. `records`, by activation, counts what became of them."""
+        self._write({"type": "end", "ended_at": ended_at, "status": status, "records": records})
+        self._sync()
         self.close()
+
+    async def on_disk(self) -> None:
+        """Wait until every line so far is on disk. Batches that wait at once share the disk's one wait."""
+        wanted = self._lines
+        async with self._syncing:
+            if self._lines_on_disk < wanted:
+                lines = self._lines
+                await asyncio.to_thread(self._sync)
+                self._lines_on_disk = lines
 
     def close(self) -> None:
         """Close the file; the run stays open and can be resumed."""
@@ -212,6 +232,13 @@ class Journal:
         try:
             self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
             self._file.flush()
+        except OSError as error:
+            self._is_torn = True
+            raise self._unwritable(error.strerror or "unknown error") from None
+        self._lines += 1
+
+    def _sync(self) -> None:
+        try:
             os.fsync(self._file.fileno())
         except OSError as error:
             self._is_torn = True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from activators.breaker import Breaker
 from activators.connectors import Destination, Jobs
-from activators.errors import PlanError
+from activators.errors import PlanError, RefusedAlike, RefusedThroughout
 from activators.journal import History, Journal, RecordChanges, Result, Status, read_batch
 from activators.limits import Usage
 from activators.plan import ActivationPlan, read_changes
@@ -39,6 +39,11 @@ class Applied:
     def settled(self) -> int:
         """Records accounted for so far."""
         return self.confirmed + self.rejected + self.unknown
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """Records by what became of them."""
+        return {"confirmed": self.confirmed, "rejected": self.rejected, "unknown": self.unknown}
 
     def count(self, record: RecordChanges, result: Result) -> None:
         """Add one record's result."""
@@ -162,18 +167,42 @@ class Sender:
         if not to_send:
             return
         batch = self._intend(to_send)
+        await self.journal.on_disk()
         if jobs is None or len(to_send) <= self.destination.records_per_call:
-            results = await self.destination.update(self.activation.object, to_send)
+            results = await self._update(batch, to_send)
             self._close(batch, to_send, await self._clear_up(to_send, results))
             return
         job_id = await jobs.open(self.activation.object)
         self.journal.job(batch, job_id)
+        await self.journal.on_disk()
         await jobs.upload(job_id, to_send)
         results = await self.stop.unless_asked(jobs.finish(job_id, to_send))
         self._close(batch, to_send, results, final=again)
         left_open = {result.record_id for result in results if result.status == "unknown"}
         if left_open and not again:
             await self._settle_rest([record for record in to_send if record.record_id in left_open], jobs)
+
+    async def _update(self, batch: int, records: Sequence[RecordChanges]) -> list[Result]:
+        """Send one batch. One that is wrong throughout ends the run, unless it is to keep going: then each goes alone.
+
+        What the run's end leaves without an outcome is read back, and sent, by the same command.
+        """
+        try:
+            return await self.destination.update(self.activation.object, records)
+        except RefusedThroughout as refused:
+            if not self.keep_going:
+                told = {result.record_id for result in refused.results}
+                self._close(batch, [record for record in records if record.record_id in told], refused.results)
+                raise RefusedAlike(
+                    f"{self.activation.name}: a batch of {len(records)} records was refused, and {len(told)} from all over "
+                    f"it alone, too ({refused}); correct the model or the property and plan again, or go on with "
+                    "`backhaul apply --keep-going`"
+                ) from None
+            results = {result.record_id: result for result in refused.results}
+            for record in records:
+                if record.record_id not in results:
+                    (results[record.record_id],) = await self.destination.update(self.activation.object, [record])
+            return list(results.values())
 
     def _close_settled(self, records: Sequence[RecordChanges], settled: Mapping[str, Result], *, again: bool) -> None:
         """Account for records of which the CRM itself tells; what somebody else did as planned is no write of ours."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,13 +12,15 @@ from typing import Any
 import httpx
 import stamina
 
-from activators.errors import QuotaExhausted, Unreachable, VendorError
+from activators.errors import QuotaExhausted, RefusedThroughout, Unreachable, VendorError
 from activators.journal import RecordChanges, Result
 from activators.limits import Usage, Window
 
 # A vendor's own wait, in seconds, may be far longer than any backoff of ours; past this the run stops instead.
 LONGEST_WAIT = 60.0
 _ATTEMPTS = 6
+# Records of a refused batch that are sent alone before it is halved.
+_PROBES = 5
 # What may be gone a moment later. A request that cannot even be written never is.
 _PASSING = (
     httpx.TimeoutException,
@@ -80,11 +81,9 @@ class Caller:
                 on=_wait, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=10.0
             ):
                 with attempt:
-                    await self.limit.wait()
-                    self.calls += metered
-                    left_at = time.monotonic()
-                    response = await self.http.request(method, path, **request)
-                    self.limit.answered(time.monotonic() - left_at)
+                    async with self.limit.turn():
+                        self.calls += metered
+                        response = await self.http.request(method, path, **request)
                     self.usage = self.meter(response) or self.usage
                     self.judge(response)
         except Again as again:
@@ -102,17 +101,51 @@ class Caller:
         return response
 
 
-async def halve(
-    send: Callable[[Sequence[RecordChanges]], Awaitable[list[Result]]],
-    records: Sequence[RecordChanges],
-    code: str,
-    message: str,
-) -> list[Result]:
-    """Send a refused batch again in two halves, and so on until the bad rows are alone: those are rejected."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A vendor's refusal of a whole batch for something in it, in its own words."""
+
+    code: str
+    message: str
+
+
+Attempt = Callable[[Sequence[RecordChanges]], Awaitable[list[Result] | Refusal]]
+"""Sends records in one call: a result for each, or the refusal of all."""
+
+
+async def isolate(attempt: Attempt, records: Sequence[RecordChanges]) -> list[Result]:
+    """Send a batch, and where it is refused as a whole, find the records that are to blame: those are rejected.
+
+    Before a refused batch is halved, a few of its records are sent alone, until one is taken. Raises RefusedThroughout
+    when none is: then the rest is likely as bad, and would cost two calls a record.
+    """
+    answer = await attempt(records)
+    if not isinstance(answer, Refusal):
+        return answer
+    if len(records) <= _PROBES:
+        return await _halved(attempt, records, answer)
+    results: list[Result] = []
+    for record in (records[at * (len(records) - 1) // (_PROBES - 1)] for at in range(_PROBES)):
+        results += await _halved(attempt, [record])
+        if results[-1].status != "rejected":
+            break
+    else:
+        if len({result.code for result in results}) == 1:
+            raise RefusedThroughout(answer.code, answer.message, tuple(results))
+    probed = {result.record_id for result in results}
+    rest = [record for record in records if record.record_id not in probed]
+    return [*results, *await _halved(attempt, rest)]
+
+
+async def _halved(attempt: Attempt, records: Sequence[RecordChanges], answer: Refusal | None = None) -> list[Result]:
+    """Send a batch in two halves where it is refused, and so on until the bad records are alone."""
+    found = answer or await attempt(records)
+    if not isinstance(found, Refusal):
+        return found
     if len(records) == 1:
-        return [Result(records[0].record_id, "rejected", None, code, message)]
+        return [Result(records[0].record_id, "rejected", None, found.code, found.message)]
     middle = len(records) // 2
-    return [*await send(records[:middle]), *await send(records[middle:])]
+    return [*await _halved(attempt, records[:middle]), *await _halved(attempt, records[middle:])]
 
 
 @contextmanager

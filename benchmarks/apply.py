@@ -37,7 +37,7 @@ from sandbox.server import serving
 
 CONTACTS = 50_000
 # A world has somewhat fewer contacts in Salesforce than visitors, and somewhat more in HubSpot.
-VISITORS = 50_000
+VISITORS = 52_000
 AS_OF = dt.date(2026, 3, 20)
 SMALL, LARGE = 10_000, 100_000
 PROPERTIES = 5
@@ -64,26 +64,28 @@ class World:
 
 
 def against_the_limit() -> list[Figure]:
-    """Write 50,000 changed contacts under HubSpot's limit of 190 calls in ten seconds."""
+    """Write 50,000 changed contacts under HubSpot's limit of 190 calls in ten seconds.
+
+    The limit's own minimum: 190 calls at once, 190 ten seconds later, and after ten more the rest, as fast as the
+    server answers those to a client that does nothing else. That is measured before and after, for the same calls.
+    """
     with sandbox(VISITORS) as world, TemporaryDirectory() as name:
         folder = Path(name)
         declared = activation("hubspot")
         ids = world.ids("hubspot", "contacts")[:CONTACTS]
         _provision(world, declared)
         plan = sealed(declared, ids, folder, "1")
-        time.sleep(hubspot.SECONDS + 1)  # the calls so far no longer count
+        calls = math.ceil(len(ids) / hubspot.RECORDS_PER_CALL)
+        windows = math.ceil(calls / hubspot.CALLS) - 1
+        rest = ids[windows * hubspot.CALLS * hubspot.RECORDS_PER_CALL :]
+        bare = [_bare(world, declared, rest, "2")]
         world.control.delete("/requests")
         began = time.perf_counter()
         run = asyncio.run(_send(world, plan, folder))
         took = time.perf_counter() - began
-        requests = world.requests("hubspot")
-        answers = [request["status"] for request in requests]
-    calls = math.ceil(len(ids) / hubspot.RECORDS_PER_CALL)
-    # In any ten seconds there may be 190 calls, so the last one leaves two whole windows after the one that is 380
-    # before it; and that one leaves as soon as the server has answered those before it, which nothing held up.
-    windows = math.ceil(calls / hubspot.CALLS) - 1
-    unhindered = [dt.datetime.fromisoformat(str(item["time"])) for item in requests[: calls - windows * hubspot.CALLS]]
-    soonest = windows * hubspot.SECONDS + (unhindered[-1] - unhindered[0]).total_seconds()
+        answers = [request["status"] for request in world.requests("hubspot")]
+        bare.append(_bare(world, declared, rest, "3"))
+    soonest = windows * hubspot.SECONDS + sum(bare) / len(bare)
     detail = {
         "contacts": len(ids),
         "confirmed": run.activations[0].confirmed,
@@ -97,6 +99,36 @@ def against_the_limit() -> list[Figure]:
         Figure("apply.hubspot_vs_limit", took / soonest, "times", detail),
         Figure("apply.rate_limited_answers", answers.count(429), "answers", {"calls": len(answers), "at_most": 0}),
     ]
+
+
+def _bare(world: World, declared: Activation, ids: Sequence[str], value: str) -> float:
+    """Seconds that the server takes to answer the updates of so many records, sent without more ado."""
+    path = f"/crm/objects/{hubspot.VERSION}/{declared.object}/batch/update"
+    size = hubspot.RECORDS_PER_CALL
+    bodies = [
+        orjson.dumps({"inputs": [{"id": one, "properties": {declared.properties[0].name: value}} for one in batch]})
+        for batch in (ids[start : start + size] for start in range(0, len(ids), size))
+    ]
+    headers = {
+        "Authorization": f"Bearer {world.credentials['HUBSPOT_ACCESS_TOKEN']}",
+        "Content-Type": "application/json",
+    }
+
+    async def send() -> float:
+        limits = httpx.Limits(max_connections=hubspot.IN_FLIGHT)
+        base_url = world.credentials["HUBSPOT_BASE_URL"]
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60, limits=limits) as http:
+            began = time.perf_counter()
+            answers = await asyncio.gather(*(http.post(path, content=body) for body in bodies))
+            took = time.perf_counter() - began
+        for answer in answers:
+            answer.raise_for_status()
+        return took
+
+    time.sleep(hubspot.SECONDS + 1)  # the calls so far no longer count
+    took = asyncio.run(send())
+    time.sleep(hubspot.SECONDS + 1)
+    return took
 
 
 def calls_per_thousand() -> list[Figure]:

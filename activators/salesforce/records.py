@@ -12,7 +12,7 @@ import orjson
 
 from activators.journal import Change, RecordChanges, Result, Stored
 from activators.salesforce.session import Session, expect, first_error
-from activators.transport import halve, time_before, understanding
+from activators.transport import Refusal, isolate, time_before, understanding
 
 LOCKED = "UNABLE_TO_LOCK_ROW"
 # A parent account may be locked by another writer for up to 10 seconds; the row alone is tried again.
@@ -20,20 +20,27 @@ _LOCK_WAITS = (1.0, 3.0, 9.0)
 
 
 async def update(session: Session, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
-    """Write up to 200 records. Every record gets exactly one result; locked rows are tried again alone."""
-    results = await _update(session, object_type, records)
+    """Write up to 200 records. Every record gets exactly one result; locked rows are tried again alone.
+
+    Raises RefusedThroughout for a collection that cannot be read wherever one looks.
+    """
+
+    async def attempt(some: Sequence[RecordChanges]) -> list[Result] | Refusal:
+        return await _update(session, object_type, some)
+
+    results = await isolate(attempt, records)
     for wait in _LOCK_WAITS:
         locked = {result.record_id for result in results if result.code == LOCKED}
         if not locked:
             break
         await asyncio.sleep(wait)
-        again = await _update(session, object_type, [item for item in records if item.record_id in locked])
+        again = await isolate(attempt, [item for item in records if item.record_id in locked])
         fresh = {result.record_id: result for result in again}
         results = [fresh.get(result.record_id, result) for result in results]
     return results
 
 
-async def _update(session: Session, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
+async def _update(session: Session, object_type: str, records: Sequence[RecordChanges]) -> list[Result] | Refusal:
     response = await session.send(
         "PATCH",
         "/composite/sobjects",
@@ -54,7 +61,7 @@ async def _update(session: Session, object_type: str, records: Sequence[RecordCh
     )
     if response.status_code == httpx.codes.BAD_REQUEST:
         # One value that cannot be read refuses the whole call, without naming its row.
-        return await halve(lambda half: _update(session, object_type, half), records, *first_error(response))
+        return Refusal(*first_error(response))
     rows = expect(response, httpx.codes.OK)
     with understanding(response, "Salesforce"):
         written_at = time_before(response)

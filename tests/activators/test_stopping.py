@@ -35,8 +35,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("number_of", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_batches_on_their_way_finish(
-    crm: Crm, seal: Seal, tmp_path: Path, number_of: signal.Signals
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number_of: signal.Signals
 ) -> None:
+    monkeypatch.setattr("activators.hubspot.IN_FLIGHT", 8)
     records = crm.ids[:60]
     plan = seal(crm.activation, [(record, crm.days, None, "31") for record in records])
     handler = signal.getsignal(number_of)
@@ -159,3 +160,41 @@ def test_the_breaker_trips_on_one_reason_among_the_last_records_and_on_nothing_e
             breaker.raise_if_tripped("contacts")
     else:
         breaker.raise_if_tripped("contacts")
+
+
+def test_a_batch_that_is_wrong_throughout_ends_a_run_after_six_calls(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch and five of its records; halving all hundred down to single records would take 199."""
+    if crm.activation.destination != "hubspot":
+        pytest.skip("Salesforce names the rows")
+    monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
+    records = crm.ids[:150]
+    plan = seal(crm.activation, [(record, crm.note, None, "x" * 70_000) for record in records])
+    with pytest.raises(RefusedAlike, match=r"a batch of 100 records was refused, and 5 from all over it alone, too \("):
+        send(crm, plan, tmp_path / "journal")
+    assert len(writes(crm)) == 6
+    # Five are refused; of the others nothing is said, so they are read back, and sent again.
+    history = read_history(tmp_path / "journal", plan.plan_id)
+    assert history is not None
+    assert (len(history.intended), sorted(history.answered.values())) == (100, ["rejected"] * 5)
+    with pytest.raises(RefusedAlike):
+        send(crm, plan, tmp_path / "journal")
+    (item,) = send(crm, plan, tmp_path / "journal", keep_going=True).activations
+    assert (item.confirmed, item.rejected, item.unknown) == (0, 150, 0)
+    assert not any(crm.stored(record).get(crm.note) for record in records[:3])
+
+
+def test_a_batch_with_bad_records_among_good_ones_is_sent_but_for_those(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if crm.activation.destination != "hubspot":
+        pytest.skip("Salesforce names the rows")
+    monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
+    records = crm.ids[300:400]
+    # Four of those that are sent alone first are bad; the fifth is taken.
+    bad = {records[at * 99 // 4] for at in range(4)} | {records[10]}
+    plan = seal(crm.activation, [(one, crm.note, None, "x" * 70_000 if one in bad else "fine") for one in records])
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.rejected, item.unknown) == (95, 5, 0)
+    assert {one for one in records if crm.stored(one).get(crm.note) == "fine"} == set(records) - bad

@@ -82,7 +82,7 @@ def ran(crm: Crm, folder: Path, run_id: str, change: Change, status: Status = "c
     journal = Journal.begin(folder / "journal", run_id, f"plan of {run_id}", NOW, [item.name])
     batch = journal.intent(item.name, item.destination, item.object, [RecordChanges(crm.ids[0], (change,))])
     journal.outcome(batch, [Result(crm.ids[0], status, NOW)])
-    journal.end(NOW, "complete")
+    journal.end(NOW, "complete", {item.name: {status: 1}})
 
 
 def test_runs_are_taken_back_one_after_the_other(crm: Crm, tmp_path: Path) -> None:
