@@ -49,6 +49,8 @@ DLT_SETTINGS = {
     "load": {"workers": 1, "truncate_staging_dataset": True, "raise_on_failed_jobs": True},
     "enable_runtime_trace": False,
 }
+POOL_MEGABYTES = 128
+MEGABYTES_A_COLUMN = 2
 
 
 def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progress: Progress) -> tuple[Landing, ...]:
@@ -107,7 +109,8 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
                 source = source.with_resources(*(set(source.resources) - set(retyped)))
             pipeline.extract(source, loader_file_format="parquet")
             pipeline.normalize()
-            with _opened(settings.warehouse) as warehouse:
+            pa.default_memory_pool().release_unused()
+            with _opened(settings.warehouse, _pool(pipeline)) as warehouse:
                 pipeline.load(dlt.destinations.duckdb(warehouse))
                 apply_patches(pipeline, warehouse)
                 if vendor == "files":
@@ -165,12 +168,21 @@ class _Alone(RunContext):
         return [provider]
 
 
+def _pool(pipeline: dlt.Pipeline) -> int:
+    """Say how many megabytes DuckDB needs to write the widest table; how long a table is does not count.
+
+    It fills what it is given, and every column that is written holds some blocks in each thread.
+    """
+    tables = pipeline.default_schema.tables.values()
+    return POOL_MEGABYTES + MEGABYTES_A_COLUMN * max(len(table["columns"]) for table in tables)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse; LoadError if another process holds it or it cannot be opened."""
+def _opened(path: Path, pool: int = POOL_MEGABYTES) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse, with a pool of megabytes; LoadError if another process holds it or it cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(path, config={"memory_limit": "512MB", "preserve_insertion_order": False})
+        connection = duckdb.connect(path, config={"memory_limit": f"{pool}MB", "preserve_insertion_order": False})
     except (duckdb.Error, OSError) as error:
         held = re.search(r"PID (\d+)", str(error))
         raise LoadError(
