@@ -17,7 +17,7 @@ from pyrate_limiter import Limiter
 from requests import PreparedRequest, Request
 from requests.exceptions import RequestException
 
-from loaders.values import LoadError, Refused
+from loaders.values import LoadError, Refused, Unreadable
 
 RETRYING = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=0.2, wait_jitter=0.2)
 CONNECT_SECONDS = 10
@@ -47,14 +47,14 @@ class Answer:
     call: str = ""
 
     def value(self, key: str) -> Any:  # noqa: ANN401 any JSON value
-        """Give what stands under a key; LoadError if nothing does."""
+        """Give what stands under a key; Unreadable if nothing does."""
         try:
             return self.body[key]
         except (KeyError, TypeError) as error:
-            raise LoadError(f"{self.call} gave an answer without {key}: is that the API's address?") from error
+            raise Unreadable(f"{self.call} gave an answer without {key}: is that the API's address?") from error
 
     def rows(self, key: str = "results") -> list[dict[str, Any]]:
-        """Give the list under a key; LoadError if there is none."""
+        """Give the list under a key; Unreadable if there is none."""
         rows: list[dict[str, Any]] = self.value(key)
         return rows
 

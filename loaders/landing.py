@@ -2,7 +2,8 @@
 
 LoadError        what failed, where, and how to mend it, in one line
   ├── TooLong    the vendor gave up on a call that asked for too much: ask for less
-  └── Refused    the vendor does not take a call as it is
+  ├── Refused    the vendor does not take a call as it is
+  └── Unreadable the vendor gave an answer that is not what its answers are
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import pyarrow as pa
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.extract import DltResource
 
-from loaders.values import LoadError
+from loaders.calls import Answer
+from loaders.unfinished import Read, Unfinished, from_the_beginning
+from loaders.values import LoadError, Unreadable
 
 Mode = Literal["full", "incremental"]
 Row = Mapping[str, object]
@@ -72,6 +75,7 @@ class Reads:
     """
 
     account: str = ""
+    unfinished: Unfinished | None = None
     rows: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -112,6 +116,14 @@ class Reads:
             full_at = at if mode == "full" else state[name]["full_at"]
             state[name] = Memory(read_at=at, full_at=full_at, columns=dict(columns))
 
+    def answers(  # noqa: PLR0913, PLR0917 - what is read, and how long it may take
+        self, name: str, now: datetime, asked: object, read: Read, mode: Mode = "full", old: timedelta = FULL_READ_EVERY
+    ) -> Iterator[Answer]:
+        """Give the answers of a read; a full one goes on where a load that died has stopped, unless that is too old."""
+        if self.unfinished is None or mode != "full":
+            return from_the_beginning(read)
+        return self.unfinished.answers(name, [self.account, asked], now, old, read)
+
     def resource(self) -> DltResource:
         """Make the resource of the `reads` table; it must come last, when the others are done."""
 
@@ -130,7 +142,7 @@ def json_text(value: object) -> str:
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
     """Turn vendor rows into an Arrow table; dates and times arrive as ISO 8601 text.
 
-    LoadError if a value does not fit its column.
+    Unreadable if a value does not fit its column.
     """
     arrays = []
     for column in columns:
@@ -138,7 +150,7 @@ def table(rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
         try:
             arrays.append(_array(values, column.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise LoadError(f"the vendor sent a {column.source} that is no {column.type}") from error
+            raise Unreadable(f"the vendor sent a {column.source} that is no {column.type}") from error
     return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 

@@ -25,7 +25,8 @@ from loaders.ledger import ledger
 from loaders.patches import apply_patches
 from loaders.pendo import pendo
 from loaders.salesforce import salesforce
-from loaders.values import Landing, LoadError, LoadSettings, Wanted
+from loaders.unfinished import Unfinished
+from loaders.values import Landing, LoadError, LoadSettings, Unreadable, Wanted
 
 Progress = Callable[[str, str, int], None]
 
@@ -49,6 +50,8 @@ DLT_SETTINGS = {
     "load": {"workers": 1, "truncate_staging_dataset": True, "raise_on_failed_jobs": True},
     "enable_runtime_trace": False,
 }
+POOL_MEGABYTES = 128
+MEGABYTES_A_COLUMN = 2
 
 
 def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progress: Progress) -> tuple[Landing, ...]:
@@ -62,10 +65,13 @@ def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progres
     settings.pipelines_dir.mkdir(parents=True, exist_ok=True)
     landings: list[Landing] = []
     for vendor in vendors:
+        counts = _Counts(vendor, progress)
         try:
-            landings += _land(vendor, settings, wanted, progress)
+            if _land(vendor, settings, wanted, counts):
+                _land(vendor, settings, wanted, counts)
         except PipelineStepFailed as failed:
             raise _as_load_error(vendor, failed) from failed
+        landings += counts.landings()
     return tuple(landings)
 
 
@@ -77,8 +83,10 @@ def _check(vendor: str, settings: LoadSettings) -> None:
         raise LoadError(f"{vendor} cannot be loaded: set {', '.join(missing)}")
 
 
-def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progress) -> tuple[Landing, ...]:
-    """Run one vendor's pipeline.
+def _land(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -> bool:
+    """Run one vendor's pipeline; True if it must run again, as it went on where an earlier load had stopped.
+
+    What that one had read is landed as of then, and what has changed since is for the next run.
 
     Its working folder is new each time: schema and state come from the warehouse, so that a load
     that failed leaves nothing to trip over, and another warehouse file brings its own past. The
@@ -86,6 +94,7 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
     """
     with (
         TemporaryDirectory(prefix=f"{vendor}_", dir=settings.pipelines_dir) as folder,
+        Unfinished(settings.pipelines_dir / f"{vendor}.unfinished") as unfinished,
         switched_run_context(_Alone(folder)),
     ):
         pipeline = dlt.pipeline(vendor, pipelines_dir=folder, dataset_name=DATASETS.get(vendor, vendor))
@@ -95,8 +104,7 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
                 pipeline.sync_destination(dlt.destinations.duckdb(warehouse))
                 apply_patches(pipeline, warehouse)
                 landed = read_warehouse(warehouse) if vendor == "hubspot" else Warehouse()
-            source = _source(vendor, settings, wanted, landed)
-            counts = _Counts(vendor, progress)
+            source = _source(vendor, settings, wanted, landed, unfinished)
             for name, resource in source.resources.items():
                 if name != "reads":  # it is about the load, and no part of it
                     resource.add_map(counts.counting(name))
@@ -107,24 +115,32 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, progress: Progres
                 source = source.with_resources(*(set(source.resources) - set(retyped)))
             pipeline.extract(source, loader_file_format="parquet")
             pipeline.normalize()
-            with _opened(settings.warehouse) as warehouse:
+            pa.default_memory_pool().release_unused()
+            with _opened(settings.warehouse, _pool(pipeline)) as warehouse:
                 pipeline.load(dlt.destinations.duckdb(warehouse))
                 apply_patches(pipeline, warehouse)
                 if vendor == "files":
                     sum_up(warehouse)
+            unfinished.forget()
+        except Exception as error:
+            if not _may_go_on(error):
+                unfinished.forget()
+            raise
         finally:
             pipeline.deactivate()
-    return counts.landings()
+    return unfinished.resumed
 
 
-def _source(vendor: str, settings: LoadSettings, wanted: Wanted, landed: Warehouse) -> DltSource:
+def _source(
+    vendor: str, settings: LoadSettings, wanted: Wanted, landed: Warehouse, unfinished: Unfinished
+) -> DltSource:
     match vendor:
         case "hubspot":
-            return hubspot(settings, wanted, landed)
+            return hubspot(settings, wanted, landed, unfinished)
         case "salesforce":
-            return salesforce(settings, wanted)
+            return salesforce(settings, wanted, unfinished)
         case "pendo":
-            return pendo(settings, wanted)
+            return pendo(settings, wanted, unfinished)
         case "files":
             return files.files(settings)
         case _:
@@ -165,12 +181,21 @@ class _Alone(RunContext):
         return [provider]
 
 
+def _pool(pipeline: dlt.Pipeline) -> int:
+    """Say how many megabytes DuckDB needs to write the widest table; how long a table is does not count.
+
+    It fills what it is given, and every column that is written holds some blocks in each thread.
+    """
+    tables = pipeline.default_schema.tables.values()
+    return POOL_MEGABYTES + MEGABYTES_A_COLUMN * max(len(table["columns"]) for table in tables)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse; LoadError if another process holds it or it cannot be opened."""
+def _opened(path: Path, pool: int = POOL_MEGABYTES) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse, with a pool of megabytes; LoadError if another process holds it or it cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(path, config={"memory_limit": "512MB", "preserve_insertion_order": False})
+        connection = duckdb.connect(path, config={"memory_limit": f"{pool}MB", "preserve_insertion_order": False})
     except (duckdb.Error, OSError) as error:
         held = re.search(r"PID (\d+)", str(error))
         raise LoadError(
@@ -195,8 +220,8 @@ class _Counts:
 
     def counting(self, name: str) -> Callable[[pa.Table], pa.Table]:
         """Make a step that lets a table's rows through and counts them."""
-        self._rows[name] = 0
-        self._seconds[name] = 0.0
+        self._rows.setdefault(name, 0)
+        self._seconds.setdefault(name, 0.0)
 
         def count(rows: pa.Table) -> pa.Table:
             self._rows[name] += rows.num_rows
@@ -220,12 +245,22 @@ class _Counts:
 
 def _as_load_error(vendor: str, failed: PipelineStepFailed) -> LoadError:
     """Find what dlt wrapped: our own error, or why the warehouse could not be written."""
-    error: BaseException | None = failed
-    while error is not None:
+    for error in _causes(failed):
         if isinstance(error, LoadError):
             return LoadError(str(error))
         if isinstance(error, duckdb.Error):
             line = str(error).splitlines()[0]
             return LoadError(f"{vendor} could not be written to the warehouse: {line}")
-        error = error.__cause__ or error.__context__
     raise failed
+
+
+def _may_go_on(error: Exception) -> bool:
+    """Whether what was read before an error may be of use to the next load, and is not what has led to it."""
+    found = next((one for one in _causes(error) if isinstance(one, LoadError | duckdb.Error)), None)
+    return isinstance(found, LoadError | duckdb.OperationalError) and not isinstance(found, Unreadable)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -16,6 +16,10 @@ class TooLong(LoadError):
     """The vendor ran out of time on one call."""
 
 
+class Unreadable(LoadError):
+    """The vendor gave an answer that is not what its answers are."""
+
+
 class Refused(LoadError):
     """The vendor does not take a call as it is (a status of the four hundreds): asking again is no use."""
 

@@ -15,6 +15,7 @@ from loaders.hubspot.account import account_of
 from loaders.hubspot.landed import Landed, Warehouse, read_warehouse
 from loaders.hubspot.records import Census, records
 from loaders.landing import Reads
+from loaders.unfinished import Unfinished
 from loaders.values import LoadError, LoadSettings, Wanted
 
 __all__ = ["Warehouse", "hubspot", "read_warehouse"]
@@ -24,14 +25,16 @@ NEVER = timedelta.max
 
 
 @dlt.source(name="hubspot", max_table_nesting=0)
-def hubspot(settings: LoadSettings, wanted: Wanted, warehouse: Warehouse) -> Iterable[DltResource]:
+def hubspot(
+    settings: LoadSettings, wanted: Wanted, warehouse: Warehouse, unfinished: Unfinished
+) -> Iterable[DltResource]:
     """Make the resources of a HubSpot load; reads the property definitions at once.
 
     The definitions decide which properties can be asked for, and whether one is new or of another
     type, which takes a full read. `warehouse` is what is landed already.
     """
     account = account_of(settings)
-    reads = Reads(f"HubSpot {account.get('account-info', '/details').value('portalId')}")
+    reads = Reads(f"HubSpot {account.get('account-info', '/details').value('portalId')}", unfinished)
     objects = tuple(dict.fromkeys([*OBJECTS, *wanted.hubspot, *wanted.hubspot_activated]))
     defined = {name: account.get("crm/properties", f"/{name}") for name in objects}
     kinds = {name: _kinds(name, wanted, answer) for name, answer in defined.items()}

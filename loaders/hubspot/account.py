@@ -72,9 +72,11 @@ class Account:
             limiter = self.limiters.associations
         return self.vendor.post(f"/{family}/{VERSION}{path}", body, limiter)
 
-    def pages(self, family: str, path: str, **params: object) -> Iterator[Answer]:
-        """Read a list page by page."""
+    def pages(self, family: str, path: str, place: str | None = None, **params: object) -> Iterator[Answer]:
+        """Read a list page by page, from its beginning or from a place on."""
         first = request = self.vendor.prepared("GET", f"/{family}/{VERSION}{path}", params=params)
+        if place is not None:
+            request = following(first, "after", place)
         while True:
             answer = self.vendor.send(request, self.limiters.calls)
             yield answer
@@ -84,15 +86,17 @@ class Account:
                 return
             request = following(first, "after", after)
 
-    def listed(self, object_type: str, names: Sequence[str], *, archived: bool) -> Iterator[Answer]:
-        """List every live or every archived record."""
+    def listed(
+        self, object_type: str, names: Sequence[str], *, archived: bool, place: str | None = None
+    ) -> Iterator[Answer]:
+        """List every live or every archived record, from the first or from a place on."""
         query: dict[str, Any] = {"limit": LIST_PAGE, "archived": str(archived).lower()}
         joined = ",".join(names)
         if len(joined) <= URL_NAMES_LENGTH:
             # The names are letters, digits and underscores, which need no quoting, and the commas neither.
-            yield from self.pages("crm/objects", f"/{object_type}?properties={joined}", **query)
+            yield from self.pages("crm/objects", f"/{object_type}?properties={joined}", place, **query)
             return
-        for page in self.pages("crm/objects", f"/{object_type}", **query):
+        for page in self.pages("crm/objects", f"/{object_type}", place, **query):
             yield self._filled(object_type, names, page, archived=archived)
 
     def changed(self, object_type: str, names: Sequence[str], start: datetime) -> Iterator[Answer]:

@@ -6,9 +6,10 @@ daily read is sure to see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from dlt.extract import DltResource
 
+from loaders.calls import Answer
 from loaders.hubspot.account import Account, batches, next_page
 from loaders.hubspot.landed import Ids, Warehouse, joined, without
 from loaders.hubspot.records import Census
 from loaders.landing import BIGINT, BOOLEAN, TEXT, Column, Mode, Reads, Row, resource, tables
-from loaders.values import LoadError
+from loaders.values import Unreadable
 
 READ_EVERY = timedelta(days=1)
 READ_BATCH = 1_000
@@ -62,7 +64,10 @@ def associations(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and what i
         for one, other in pairs:
             asked = censuses[one].live if mode == "full" else touched(account, one, other, censuses, warehouse)
             found: set[int] = set()
-            for link in linked(account, one, other, asked.tolist()):
+            read = partial(_answers, account, one, other, asked)
+            asking = [one, other, censuses[one].read_at.isoformat()]
+            name, now = f"associations {one} {other}", censuses[one].now
+            for link in _links(reads.answers(name, now, asking, read, mode, READ_EVERY)):
                 found.add(link.start)
                 for kind in link.types:
                     yield {
@@ -109,7 +114,8 @@ def touched(account: Account, one: str, other: str, censuses: Mapping[str, Censu
         landed = warehouse.associations.get((one, other))
         if landed is not None:
             asked.append(_starts(landed, joined([there.changed, there.gone])))
-        back = [link.stop for link in linked(account, other, one, there.changed.tolist())]
+        answers = (answer for answer, _ in _answers(account, other, one, there.changed, None))
+        back = [link.stop for link in _links(answers)]
         asked.append(np.array(back, np.int64))
     return np.intersect1d(joined(asked), census.live, assume_unique=True)
 
@@ -119,19 +125,26 @@ def _starts(landed: npt.NDArray[np.int64], stops: Ids) -> Ids:
     return starts
 
 
-def linked(account: Account, one: str, other: str, ids: Sequence[int]) -> Iterator[Link]:
-    """Read the associations of some records; one that has none is in no link."""
-    for some in batches(ids, READ_BATCH):
-        inputs = [{"id": str(record)} for record in some]
+def _answers(account: Account, one: str, other: str, ids: Ids, place: int | None) -> Iterator[tuple[Answer, int]]:
+    """Ask for the associations of some records, of those beyond a place on; places are ids, and end batches."""
+    for some in batches((ids if place is None else ids[ids > place]).tolist(), READ_BATCH):
+        inputs: list[dict[str, object]] = [{"id": str(record)} for record in some]
+        results: list[dict[str, Any]] = []
         while inputs:
             answer = account.post("crm/associations", f"/{one}/{other}/batch/read", {"inputs": inputs})
             for error in answer.body.get("errors") or []:
                 # A record without any makes the answer a 207; that one has gone meanwhile, too.
                 if error.get("category") != "OBJECT_NOT_FOUND":
-                    raise LoadError(f"HubSpot could not read associations of {one}: {error.get('message')}")
-            inputs = []
-            for item in answer.rows():
-                start = item["from"]["id"]
-                yield from (Link(int(start), to["toObjectId"], to["associationTypes"]) for to in item["to"])
-                if (after := next_page(item)) is not None:
-                    inputs.append({"id": start, "after": after})
+                    raise Unreadable(f"HubSpot could not read associations of {one}: {error.get('message')}")
+            results += answer.rows()
+            more = ((item["from"]["id"], next_page(item)) for item in answer.rows())
+            inputs = [{"id": start, "after": after} for start, after in more if after is not None]
+        yield replace(answer, body={"results": results}), some[-1]
+
+
+def _links(answers: Iterable[Answer]) -> Iterator[Link]:
+    """Find the associations in answers; a record that has none is in no link."""
+    for answer in answers:
+        for item in answer.rows():
+            start = int(item["from"]["id"])
+            yield from (Link(start, to["toObjectId"], to["associationTypes"]) for to in item["to"])

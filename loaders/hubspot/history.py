@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import pyarrow as pa
 from dlt.extract import DltResource
 
+from loaders.calls import Answer
 from loaders.hubspot.account import Account, batches
+from loaders.hubspot.landed import Ids
 from loaders.hubspot.records import Census
 from loaders.landing import TEXT, TIMESTAMP, Column, Mode, Reads, Row, resource, tables
 
@@ -43,11 +46,11 @@ def history(
     def rows() -> Iterator[Row]:
         for name, properties in wanted.items():
             census = censuses[name]
-            ids = (census.live if mode == "full" else census.changed).tolist()
-            for some in batches(ids, READ_BATCH):
-                inputs = [{"id": str(record)} for record in some]
-                body = {"inputs": inputs, "properties": ["hs_object_id"], "propertiesWithHistory": list(properties)}
-                for record in account.post("crm/objects", f"/{name}/batch/read", body).rows():
+            ids = census.live if mode == "full" else census.changed
+            read = partial(_answers, account, name, properties, ids)
+            asking = [name, properties, census.read_at.isoformat()]
+            for answer in reads.answers(f"history {name}", census.now, asking, read, mode):
+                for record in answer.rows():
                     yield from _revisions(name, record["id"], record.get("propertiesWithHistory") or {})
 
     def read() -> Iterator[pa.Table]:
@@ -60,6 +63,16 @@ def history(
 def kinds_of(wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Say what is read, so that a property more asks for a full read."""
     return {f"{name}.{one}": "read" for name, properties in wanted.items() for one in properties}
+
+
+def _answers(
+    account: Account, name: str, properties: Sequence[str], ids: Ids, place: int | None
+) -> Iterator[tuple[Answer, int]]:
+    """Ask for the histories of some records, of those beyond a place on; places are ids."""
+    for some in batches((ids if place is None else ids[ids > place]).tolist(), READ_BATCH):
+        inputs = [{"id": str(record)} for record in some]
+        body = {"inputs": inputs, "properties": ["hs_object_id"], "propertiesWithHistory": list(properties)}
+        yield account.post("crm/objects", f"/{name}/batch/read", body), some[-1]
 
 
 def _revisions(name: str, record_id: str, histories: Mapping[str, Sequence[Row]]) -> Iterator[Row]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from loaders.calls import Answer
-from loaders.hubspot.account import Account, millis
+from loaders.hubspot.account import Account, millis, next_page
 from loaders.hubspot.landed import NONE, Ids, Landed, joined, without
 from loaders.hubspot.reconcile import differing
 from loaders.hubspot.shape import MERGED_IDS, RECORD_COLUMNS, Batch, Shape
@@ -61,14 +61,22 @@ def records(account: Account, kinds: Mapping[str, str], census: Census, reads: R
     columns = (*RECORD_COLUMNS, *(Column(name, TEXT) for name in kinds))
     shape = Shape(columns, tuple(dict.fromkeys((*defined, *also))))
 
+    def listed(*, archived: bool) -> Iterator[Answer]:
+        def read(place: str | None) -> Iterator[tuple[Answer, str | None]]:
+            for page in account.listed(census.object, shape.names, archived=archived, place=place):
+                yield page, next_page(page.body)
+
+        name = f"{census.object} {'archived' if archived else 'live'}"
+        return reads.answers(name, census.now, [census.memory, shape.names], read, census.mode)
+
     def read() -> Iterator[pa.Table]:
-        archived = account.listed(census.object, shape.names, archived=True)
+        archived = listed(archived=True)
         first = next(archived)
         census.at = first.at
         found = _Found(census, landed)
         bin_pages = chain([first], archived)
         if census.start is None:
-            yield from _full(account, shape, bin_pages, found)
+            yield from _full(shape, bin_pages, listed(archived=False), found)
         else:
             yield from _incremental(account, shape, bin_pages, found, census.start - INDEX_LAG)
         reads.finish(census.object, first.at, census.mode, census.memory)
@@ -117,7 +125,7 @@ class _Found:
         census.changed = np.intersect1d(changed, live, assume_unique=True)
 
 
-def _full(account: Account, shape: Shape, archived: Iterable[Answer], found: _Found) -> Iterator[pa.Table]:
+def _full(shape: Shape, archived: Iterable[Answer], living: Iterable[Answer], found: _Found) -> Iterator[pa.Table]:
     """Read everything.
 
     The archived records are listed first and landed last, so that one restored in between turns up
@@ -126,7 +134,7 @@ def _full(account: Account, shape: Shape, archived: Iterable[Answer], found: _Fo
     binned = list(shape.batches(archived))
     # Also without any record a table has its columns.
     yield shape.empty()
-    for batch in shape.batches(account.listed(found.object, shape.names, archived=False)):
+    for batch in shape.batches(living):
         yield found.take(batch)
     live = found.ids
     for batch in binned:

@@ -14,7 +14,7 @@ from loaders.calls import Answer
 from loaders.hubspot.account import Record
 from loaders.hubspot.landed import NONE, Ids
 from loaders.landing import BOOLEAN, TEXT, TIMESTAMP, Column, json_text, schema_of
-from loaders.values import LoadError
+from loaders.values import Unreadable
 
 MERGED_IDS = "hs_merged_object_ids"
 ROWS = 5_000
@@ -43,9 +43,9 @@ class Shape:
             known = {column.name: parsed.field(column.source).cast(column.type) for column in RECORD_COLUMNS}
             ids = known["id"].cast(pa.int64())
         except pa.ArrowInvalid as error:
-            raise LoadError(f"HubSpot sent a record whose id or time is none: {error}") from error
+            raise Unreadable(f"HubSpot sent a record whose id or time is none: {error}") from error
         if ids.null_count or properties.null_count or known["updated_at"].null_count:
-            raise LoadError("HubSpot sent a record without an id, properties or the time of its last change")
+            raise Unreadable("HubSpot sent a record without an id, properties or the time of its last change")
         values = dict(zip(self.names, properties.flatten(), strict=True)) | known
         nothing = pa.nulls(len(parsed), TEXT)
         rows = [values.get(column.name, nothing) for column in self.columns]
@@ -123,7 +123,7 @@ def _since(moments: pa.Array, millis: int) -> npt.NDArray[np.bool_]:
 
 
 def _parsed(records: Sequence[Record], kind: pa.DataType) -> pa.StructArray:
-    """Convert a page. LoadError if its records are no records."""
+    """Convert a page. Unreadable if its records are no records."""
     try:
         return pa.array(records, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -131,7 +131,7 @@ def _parsed(records: Sequence[Record], kind: pa.DataType) -> pa.StructArray:
         try:
             return pa.array([{**one, "properties": _texts(one["properties"])} for one in records], kind)
         except (pa.ArrowInvalid, pa.ArrowTypeError, AttributeError, KeyError, TypeError) as error:
-            raise LoadError(f"HubSpot sent a record that is not like its records: {error}") from error
+            raise Unreadable(f"HubSpot sent a record that is not like its records: {error}") from error
 
 
 def _texts(properties: dict[str, object]) -> dict[str, str | None]:

@@ -11,17 +11,18 @@ from loaders.landing import Reads
 from loaders.pendo.events import USAGE, poll_events, usage_events
 from loaders.pendo.objects import accounts, guides, polls, used_things, visitors
 from loaders.pendo.subscription import connect
+from loaders.unfinished import Unfinished
 from loaders.values import LoadSettings, Wanted
 
 __all__ = ["pendo"]
 
 
 @dlt.source(name="pendo", max_table_nesting=0)
-def pendo(settings: LoadSettings, wanted: Wanted) -> Iterable[DltResource]:
+def pendo(settings: LoadSettings, wanted: Wanted, unfinished: Unfinished) -> Iterable[DltResource]:
     """Make the resources of a Pendo load, for the tables that are wanted; checks the key at once."""
     subscription = connect(settings)
     now = subscription.verify().at
-    reads = Reads()
+    reads = Reads(unfinished=unfinished)
     resources = (
         visitors(subscription, reads),
         accounts(subscription, reads),

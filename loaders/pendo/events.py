@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from math import ceil
-from typing import Any
+from typing import Any, TypedDict
 
 import dlt
 import pyarrow as pa
@@ -21,7 +21,7 @@ from dlt.extract import DltResource
 from loaders.calls import Answer
 from loaders.landing import BIGINT, BOOLEAN, TEXT, Column, Mode, Reads, Row, json_text, resource, tables
 from loaders.pendo.subscription import Subscription
-from loaders.values import LoadError, TooLong
+from loaders.values import TooLong, Unreadable
 
 HISTORY_DAYS = 400
 # All of the history is read once; only the days that are not final are read again.
@@ -116,7 +116,7 @@ def usage_events(subscription: Subscription, usage: Usage, now: datetime, reads:
             yield from tables(gone, usage.columns, mode)
 
     def read() -> Iterator[pa.Table]:
-        answers = _by_day(subscription, usage.source, days, now)
+        answers = _by_day(subscription, usage.source, days, now, reads, mode)
         first = next(answers)
         yield from rows(chain([first], answers))
         reads.finish(usage.table, first.at, mode, {})
@@ -144,7 +144,7 @@ def poll_events(subscription: Subscription, now: datetime, reads: Reads) -> DltR
             before = seen
 
     def read() -> Iterator[pa.Table]:
-        answers = _by_day(subscription, "pollEvents", _days(start, now), now)
+        answers = _by_day(subscription, "pollEvents", _days(start, now), now, reads, mode)
         first = next(answers)
         yield from tables(rows(chain([first], answers)), POLL_EVENT_COLUMNS, mode)
         reads.finish("poll_events", first.at, mode, {})
@@ -163,9 +163,9 @@ def _table(rows: list[dict[str, Any]], usage: Usage) -> pa.Table:
     try:
         parsed = pa.array(rows, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise LoadError(f"Pendo sent {usage.source} rows that are not like its rows: {error}") from error
+        raise Unreadable(f"Pendo sent {usage.source} rows that are not like its rows: {error}") from error
     if parsed.field("day").null_count:
-        raise LoadError(f"Pendo sent {usage.source} rows without a day")
+        raise Unreadable(f"Pendo sent {usage.source} rows without a day")
     values = [*parsed.flatten(), pa.nulls(len(rows), REMOVED.type)]
     return pa.Table.from_arrays(
         values, schema=pa.schema([pa.field(column.name, column.type, column.nullable) for column in (*sent, REMOVED)])
@@ -184,32 +184,52 @@ def _days(start: datetime | None, now: datetime) -> int:
     return min(FINAL_AFTER_DAYS + missed + 1, HISTORY_DAYS)
 
 
-def _by_day(subscription: Subscription, source: str, days: int, now: datetime) -> Iterator[Answer]:
+class _Place(TypedDict):
+    """How far a read of days has come: days covered, counted back from a moment (epoch milliseconds)."""
+
+    origin: int
+    covered: int
+    rows_a_day: int
+
+
+def _by_day(  # noqa: PLR0913, PLR0917 - what is read, and how
+    subscription: Subscription, source: str, days: int, now: datetime, reads: Reads, mode: Mode
+) -> Iterator[Answer]:
     """Read the last whole days of an event source, newest first, in ranges that Pendo can answer.
 
     How many rows a day has is kept for the next load. Ranges are counted back from `now`, and each overlaps the one
     before by a day, because stepping back by 24 hours lands in a neighbouring day when the clocks changed in between.
     """
     sizes: dict[str, int] = dlt.current.source_state().setdefault("rows_a_day", {})
-    covered, span = 0, _span(sizes[source], days) if source in sizes else min(FIRST_CALL_DAYS, days)
-    while covered < days:
-        overlap = 1 if covered else 0
-        series: Mapping[str, object] = {
-            "period": "dayRange",
-            "first": int(now.timestamp() * 1000) - (covered - overlap) * DAY_MS,
-            "count": -(span + overlap),
-        }
-        try:
-            answer = subscription.aggregate({source: EVERYTHING, "timeSeries": series}, {"identified": "visitorId"})
-        except TooLong:
-            if span == 1:
-                raise
-            span //= 2
-            continue
-        yield answer
-        covered += span
-        sizes[source] = max(1, len(answer.rows()) // span)
-        span = _span(sizes[source], days - covered)
+
+    def read(place: _Place | None) -> Iterator[tuple[Answer, _Place | None]]:
+        if place is None:
+            origin, covered = int(now.timestamp() * 1000), 0
+            span = _span(sizes[source], days) if source in sizes else min(FIRST_CALL_DAYS, days)
+        else:
+            origin, covered, sizes[source] = place["origin"], place["covered"], place["rows_a_day"]
+            span = _span(sizes[source], days - covered)
+        while covered < days:
+            overlap = 1 if covered else 0
+            series: Mapping[str, object] = {
+                "period": "dayRange",
+                "first": origin - (covered - overlap) * DAY_MS,
+                "count": -(span + overlap),
+            }
+            try:
+                answer = subscription.aggregate({source: EVERYTHING, "timeSeries": series}, {"identified": "visitorId"})
+            except TooLong:
+                if span == 1:
+                    raise
+                span //= 2
+                continue
+            covered += span
+            sizes[source] = max(1, len(answer.rows()) // span)
+            more = _Place(origin=origin, covered=covered, rows_a_day=sizes[source])
+            yield answer, more if covered < days else None
+            span = _span(sizes[source], days - covered)
+
+    return reads.answers(source, now, {"days": days}, read, mode)
 
 
 def _span(rows_a_day: int, days: int) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from loaders.calls import Vendor
+from loaders.calls import Answer, Vendor
 from loaders.landing import (
     BIGINT,
     BOOLEAN,
@@ -27,8 +28,9 @@ from loaders.landing import (
 )
 from loaders.patches import HINT
 from loaders.salesforce.login import Login
-from loaders.salesforce.objects import Object, shape
+from loaders.salesforce.objects import Object, shape_of
 from loaders.salesforce.queries import DATA, Query, Shape, read
+from loaders.unfinished import Read, Unfinished
 from loaders.values import LoadError, LoadSettings, Refused, Wanted
 
 # A transaction stamps its rows when it starts and shows them when it commits.
@@ -68,14 +70,14 @@ MERGED_COLUMNS = (
 
 
 @dlt.source(name="salesforce", max_table_nesting=0)
-def salesforce(settings: LoadSettings, wanted: Wanted) -> Iterable[DltResource]:
+def salesforce(settings: LoadSettings, wanted: Wanted, unfinished: Unfinished) -> Iterable[DltResource]:
     """Make the resources of a Salesforce load; reads the objects' descriptions at once.
 
     The descriptions give each column its type, and hold only the fields that the user may see.
     """
     login = Login(settings)
     org = Vendor("Salesforce", login.instance_url, login.authorise, login.judge, login.secrets)
-    loaded = Load(org, Reads(f"Salesforce {login.org}"), settings.salesforce_bulk_above)
+    loaded = Load(org, Reads(f"Salesforce {login.org}", unfinished), settings.salesforce_bulk_above)
     objects = _describe(org, wanted)
     for one in objects:
         since, gone = loaded.begin(one)
@@ -93,7 +95,7 @@ def _describe(org: Vendor, wanted: Wanted) -> tuple[Object, ...]:
     """Read the descriptions of the objects; LoadError that names every field that models read and the user cannot."""
     names = dict.fromkeys([*wanted.salesforce, *wanted.salesforce_activated])
     objects = tuple(
-        shape(
+        shape_of(
             name,
             org.get(f"{DATA}/sobjects/{name}/describe"),
             wanted.salesforce.get(name, ()),
@@ -144,7 +146,8 @@ class Load:
 
         def rows() -> Iterator[pa.Table]:
             query = Query(one.name, one.fields, one.cursor, since)
-            at, found = read(self.org, query, Shape(one.columns, one.unless_told, mode), self.bulk_above)
+            shape = Shape(one.columns, one.unless_told, mode)
+            at, found = read(self.org, query, shape, self.bulk_above, partial(self._kept, one, query, mode))
             for some in found:
                 self._note_merges(one.name, some)
                 if gone:
@@ -185,6 +188,9 @@ class Load:
             yield table(self.merged, MERGED_COLUMNS)
 
         return resource("merged_records", MERGED_COLUMNS, rows, "incremental")
+
+    def _kept(self, one: Object, query: Query, mode: Mode, ask: Read) -> Iterator[Answer]:
+        return self.reads.answers(one.name, one.description.at, query.unordered(), ask, mode)
 
     def _note_merges(self, name: str, rows: pa.Table) -> None:
         if "MasterRecordId" in rows.schema.names:

@@ -8,12 +8,12 @@ from dlt.sources.helpers.requests import Response
 from requests import PreparedRequest
 
 from loaders.calls import Vendor, retry_after, vendor_body, vendor_message
-from loaders.values import LoadError, LoadSettings, TooLong
+from loaders.values import LoadError, LoadSettings, Refused, TooLong
 
 SERVER_ERROR = 500
 
 
-class LostPlace(LoadError):
+class LostPlace(Refused):
     """Salesforce no longer knows the place in a query's results."""
 
 

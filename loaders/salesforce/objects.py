@@ -88,7 +88,7 @@ class Object:
         return "IsDeleted" in self.fields and bool(self.description.value("replicateable"))
 
 
-def shape(name: str, description: Answer, read: Sequence[str], written: Sequence[str]) -> Object:
+def shape_of(name: str, description: Answer, read: Sequence[str], written: Sequence[str]) -> Object:
     """Choose and type the columns of an object: those that models read and those that activations write.
 
     LoadError for a field that cannot be landed. One that is not shown is in `missing` if models read it, and an

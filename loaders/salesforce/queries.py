@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from itertools import chain
+from typing import TypedDict
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -20,7 +22,8 @@ from pyarrow import csv
 from loaders.calls import Answer, Vendor
 from loaders.landing import Column, Mode, Row, fitted, schema_of, tables
 from loaders.salesforce.login import LostPlace, NotInBulk
-from loaders.values import LoadError, TooLong
+from loaders.unfinished import Read, from_the_beginning
+from loaders.values import LoadError, TooLong, Unreadable
 
 DATA = "/services/data/v66.0"
 # Salesforce takes 16,384 bytes of address and headers together.
@@ -68,69 +71,121 @@ class Shape:
     mode: Mode
 
 
-def read(org: Vendor, query: Query, shape: Shape, bulk_above: int) -> tuple[datetime, Iterator[pa.Table]]:
+class _Place(TypedDict, total=False):
+    """How far a query was read: the next page and the last id by REST, the job and the next page of a Bulk query."""
+
+    url: str
+    last: str
+    job: str
+    locator: str
+
+
+_Answers = Iterator[tuple[Answer, _Place | None]]
+
+
+# What gives a read's answers, from its beginning or from where a load has stopped.
+Keeping = Callable[[Read], Iterator[Answer]]
+
+
+def read(
+    org: Vendor, query: Query, shape: Shape, bulk_above: int, keeping: Keeping = from_the_beginning
+) -> tuple[datetime, Iterator[pa.Table]]:
     """Begin to read a query: when, by Salesforce's clock, and the rows as they come.
 
     The first page tells how many rows there are, so that the choice costs no call of its own.
     """
+
+    def ask(place: _Place | None) -> _Answers:
+        if place is None:
+            return _begun(org, query, bulk_above)
+        if "job" in place:
+            return _results(org, query, place["job"], place.get("locator", ""))
+        return _pages(org, query, place["url"], place["last"])
+
+    answers = keeping(ask)
+    first = next(answers)
+    pages = chain([first], answers)
+    return first.at, _by_bulk(pages, query, shape) if "records" not in first.body else _by_rest(pages, shape)
+
+
+def _begun(org: Vendor, query: Query, bulk_above: int) -> _Answers:
     first: Answer | None = None
     try:
         if len(quote(query.ordered())) <= LONGEST_QUERY:
             first = org.get(f"{DATA}/queryAll", q=query.ordered())
     except TooLong:
         first = None
-    if first is not None and first.value("totalSize") <= bulk_above:
-        return first.at, _by_rest(org, query, first, shape)
-    try:
-        job = org.post(f"{DATA}/jobs/query", {"operation": "queryAll", "query": query.unordered()})
-    except NotInBulk:
-        if first is None:
-            raise
-        return first.at, _by_rest(org, query, first, shape)
-    return job.at, _by_bulk(org, job, query, shape)
+    if first is None or first.value("totalSize") > bulk_above:
+        try:
+            job = org.post(f"{DATA}/jobs/query", {"operation": "queryAll", "query": query.unordered()})
+        except NotInBulk:
+            if first is None:
+                raise
+        else:
+            yield job, {"job": job.value("id")}
+            yield from _results(org, query, job.value("id"), "")
+            return
+    yield first, (place := _behind(first))
+    if place is not None:
+        yield from _pages(org, query, place["url"], place["last"])
 
 
-def _by_rest(org: Vendor, query: Query, first: Answer, shape: Shape) -> Iterator[pa.Table]:
-    def pages() -> Iterator[Answer]:
-        answer, last = first, ""
-        yield answer
-        while not answer.value("done"):
-            last = answer.rows("records")[-1]["Id"]
-            try:
-                answer = org.get(answer.value("nextRecordsUrl"))
-            except LostPlace:
-                answer = org.get(f"{DATA}/queryAll", q=query.ordered(last))
-            yield answer
+def _pages(org: Vendor, query: Query, url: str, last: str) -> _Answers:
+    """Read a REST query's pages from one on, which begins behind the record with the last id."""
+    place: _Place | None = {"url": url, "last": last}
+    while place is not None:
+        try:
+            answer = org.get(place["url"])
+        except LostPlace:
+            answer = org.get(f"{DATA}/queryAll", q=query.ordered(place["last"]))
+        place = _behind(answer)
+        yield answer, place
 
-    rows: Iterable[Row] = chain.from_iterable(page.rows("records") for page in pages())
+
+def _behind(answer: Answer) -> _Place | None:
+    if answer.value("done"):
+        return None
+    return {"url": answer.value("nextRecordsUrl"), "last": answer.rows("records")[-1]["Id"]}
+
+
+def _results(org: Vendor, query: Query, job: str, locator: str) -> _Answers:
+    """Read a Bulk query's results from a page on, as soon as there are any."""
+    address = f"{DATA}/jobs/query/{job}"
+    _wait(org, address, query.object)
+    more: str | None = locator
+    while more is not None:
+        page = org.document(f"{address}/results", maxRecords=ROWS_A_PAGE, **({"locator": more} if more else {}))
+        following = page.headers.get("Sforce-Locator", "null")
+        more = None if following == "null" else following
+        at = parsedate_to_datetime(page.headers["Date"])
+        yield Answer({"csv": page.content.decode()}, at), None if more is None else {"job": job, "locator": more}
+
+
+def _by_rest(pages: Iterable[Answer], shape: Shape) -> Iterator[pa.Table]:
+    rows: Iterable[Row] = chain.from_iterable(page.rows("records") for page in pages)
     if shape.unless_told:
         rows = ({**shape.unless_told, **row} for row in rows)
     yield from tables(rows, shape.columns, shape.mode)
 
 
-def _by_bulk(org: Vendor, job: Answer, query: Query, shape: Shape) -> Iterator[pa.Table]:
-    address = f"{DATA}/jobs/query/{job.value('id')}"
-    _wait(org, address, query.object)
+def _by_bulk(pages: Iterable[Answer], query: Query, shape: Shape) -> Iterator[pa.Table]:
+    """Make tables of a job and its results."""
     if shape.mode == "full":
         # A full read without rows makes an empty table.
         yield schema_of(shape.columns).empty_table()
-    locator: str | None = ""
-    while locator is not None:
-        place = {"locator": locator} if locator else {}
-        page = org.document(f"{address}/results", maxRecords=ROWS_A_PAGE, **place)
-        yield from _csv(page.content, query, shape)
-        following = page.headers.get("Sforce-Locator", "null")
-        locator = None if following == "null" else following
+    for page in pages:
+        if "csv" in page.body:
+            yield from _csv(page.body["csv"].encode(), query, shape)
 
 
 def _wait(org: Vendor, address: str, name: str) -> None:
-    """Wait for a job's end; LoadError if it ends without results, or not at all."""
+    """Wait for a job's end; LostPlace if it ends without results, LoadError if it does not end."""
     wait, waited = FIRST_WAIT, 0.0
     while (job := org.get(address)).value("state") != "JobComplete":
         state = job.value("state")
         if state in ("Aborted", "Failed"):
             why = " ".join(str(job.body.get("errorMessage") or "without a reason").split())
-            raise LoadError(f"Salesforce's Bulk query of {name} was {state.lower()} ({why}): load again")
+            raise LostPlace(f"Salesforce's Bulk query of {name} was {state.lower()} ({why}): load again")
         if waited > PATIENCE:
             raise LoadError(f"Salesforce's Bulk query of {name} has not ended in six hours: load again later")
         time.sleep(wait)
@@ -139,7 +194,7 @@ def _wait(org: Vendor, address: str, name: str) -> None:
 
 
 def _csv(content: bytes, query: Query, shape: Shape) -> Iterator[pa.Table]:
-    """Turn a page of results into tables; LoadError if a value does not fit its column."""
+    """Turn a page of results into tables; Unreadable if a value does not fit its column."""
     schema = schema_of(shape.columns)
     types = {field: schema.field(field).type for field in query.fields}
     try:
@@ -161,6 +216,6 @@ def _csv(content: bytes, query: Query, shape: Shape) -> Iterator[pa.Table]:
             yield fitted(batch, shape.columns, shape.unless_told)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         line = str(error).splitlines()[0]
-        raise LoadError(
+        raise Unreadable(
             f"Salesforce's Bulk query of {query.object} gave results that cannot be read: {line}"
         ) from error
