@@ -280,12 +280,17 @@ def read_changes(file: Path) -> Iterator[RecordChanges]:
         )
 
 
-def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse read-only. Raises PlanError when it is missing or another process holds it."""
+def count_changes(connection: duckdb.DuckDBPyConnection, activation: Activation) -> ActivationPlan:
+    """What `seal_tables` says of an activation, without a file of its changes."""
+    return _count(connection, activation, _quotas(connection).get(activation.destination))
+
+
+def open_warehouse(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse, read-only unless it is asked for. Raises PlanError when it is missing or another process holds it."""
     if not path.exists():
         raise PlanError(f"{path}: no such warehouse; run `backhaul load`, or set BACKHAUL_WAREHOUSE")
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:
         holder = re.search(r"\(PID (\d+)\)", str(error))
         if holder is None:
@@ -303,6 +308,11 @@ def _seal_activation(
 ) -> ActivationPlan:
     file = f"{activation.name}.parquet"
     _copy_differences(connection, activation, folder / file)
+    return replace(_count(connection, activation, quota), file=file, sha256=_digest(folder / file))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota: Quota | None) -> ActivationPlan:
+    """What the activation's plan relation says, with its guards, and no file yet."""
     (records,) = _row(connection, f"select count(*) from {activation.sync_relation}")  # noqa: S608  a name from the manifest
     changed, sent, held, kept, invalid, of_model, left, clears, most_cleared, overwrites = _row(
         connection,
@@ -358,8 +368,8 @@ def _seal_activation(
         guards=activation.guards,
         calls_left=quota.remaining if quota else None,
         sync_file=activation.models[0].file,
-        file=file,
-        sha256=_digest(folder / file),
+        file="",
+        sha256="",
     )
     return replace(sealed, warnings=tuple(_tripped(activation.guards, sealed, quota)))
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from activators.errors import ActivationError
 from backhaul.settings import Settings
 
@@ -44,8 +46,22 @@ class Transform:
         if any(file.stat().st_mtime > made for file in files):
             self._manifest = self._invoke(["parse"])
 
-    def build(self, progress: Progress, *arguments: str) -> int:
-        """`dbt build` with more arguments. Returns the number of nodes. Raises TransformError when one fails."""
+    def modified(self, state: Path) -> frozenset[str]:
+        """The ids of what dbt's `state:modified` finds, seen from the manifest in the folder `state`. Tests are left out."""
+        manifest = self._manifest = self._manifest or self._invoke(["parse"])
+        arguments = ["ls", "--select", "state:modified", "--state", str(state.resolve()), "--output", "json"]
+        arguments += ["--output-keys", "unique_id", "--exclude-resource-type", "test", "unit_test"]
+        # That nothing is modified is an answer.
+        arguments += ["--warn-error-options", '{"error": []}']
+        return frozenset(orjson.loads(line)["unique_id"] for line in self._invoke(arguments, manifest.deepcopy()))
+
+    def build(
+        self, progress: Progress, *arguments: str, prepare: Callable[[Manifest], None] = lambda _manifest: None
+    ) -> int:
+        """`dbt build` with more arguments. Returns the number of nodes. Raises TransformError when one fails.
+
+        `prepare` may change the manifest that this build alone goes by.
+        """
         manifest = self._manifest = self._manifest or self._invoke(["parse"])
         finished: Counter[str] = Counter()
         total = 0
@@ -60,7 +76,9 @@ class Transform:
                 progress(finished.total() - finished["unit_test"], total)
 
         # A build compiles into the manifest that it is given: each gets its own.
-        self._invoke(["build", *arguments], manifest.deepcopy(), count)
+        own = manifest.deepcopy()
+        prepare(own)
+        self._invoke(["build", *arguments], own, count)
         return finished.total()
 
     def docs(self) -> Path:
@@ -88,6 +106,8 @@ class Transform:
         )
         # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+        if isinstance(result.exception, KeyboardInterrupt):
+            raise result.exception
         if not result.success:
             raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
         return result.result
