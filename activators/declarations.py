@@ -248,6 +248,10 @@ def _read_property(
         mistakes.append(Mistake(place, f"no CRM field can hold {kind}", mend))
     if declared is None or column_type is None:
         return None
+    if connector is not None and column_type.family not in connector.holds:
+        mend = "cast it to a timestamp, or to text" if column_type.family == "date" else "cast it to text"
+        mistakes.append(Mistake(place, f"no {connector.title} field can hold a {column_type.family}", mend))
+        return None
     if connector is not None and not connector.legal_name.fullmatch(declared.property):
         mistakes.append(Mistake(place, f"property {declared.property} cannot exist", connector.name_rule))
         return None

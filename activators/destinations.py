@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from activators import hubspot, salesforce
+from activators import hubspot, pendo, salesforce
 from activators.connectors import Connector, Destination
 from activators.errors import DeclarationError, Unauthorized
 from activators.limits import Window, window_file
@@ -26,7 +26,7 @@ def connectors() -> Mapping[str, Connector]:
 
     Raises DeclarationError when a package's entry point does not lead to a Connector.
     """
-    known = {item.name: item for item in (hubspot.CONNECTOR, salesforce.CONNECTOR)}
+    known = {item.name: item for item in (hubspot.CONNECTOR, salesforce.CONNECTOR, pendo.CONNECTOR)}
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             found = entry.load()

@@ -72,13 +72,15 @@ class Settings(BaseSettings):
         return self.target / "manifest.json"
 
     def credentials(self) -> Credentials:
-        """The CRM logins, for the activators."""
+        """The logins of every destination, for the activators."""
         own = {
             "HUBSPOT_BASE_URL": self.hubspot_base_url,
             "HUBSPOT_ACCESS_TOKEN": self.hubspot_access_token.get_secret_value(),
             "SALESFORCE_BASE_URL": self.salesforce_base_url,
             "SALESFORCE_CLIENT_ID": self.salesforce_client_id.get_secret_value(),
             "SALESFORCE_CLIENT_SECRET": self.salesforce_client_secret.get_secret_value(),
+            "PENDO_BASE_URL": self.pendo_base_url,
+            "PENDO_INTEGRATION_KEY": self.pendo_integration_key.get_secret_value(),
         }
         # Those of destinations that others bring are known by their names alone.
         declared = [name for connector in connectors().values() for name in connector.settings if name not in own]

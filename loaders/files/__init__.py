@@ -37,14 +37,25 @@ from loaders.landing import (
     tables,
 )
 from loaders.pendo.events import POLL_EVENT_COLUMNS, USAGE, Usage
-from loaders.pendo.objects import ACCOUNT_COLUMNS, GUIDE_COLUMNS, POLL_COLUMNS, VISITOR_COLUMNS
+from loaders.pendo.objects import (
+    ACCOUNT_COLUMNS,
+    GUIDE_COLUMNS,
+    METADATA_COLUMNS,
+    POLL_COLUMNS,
+    VISITOR_COLUMNS,
+)
 from loaders.values import LoadError, LoadSettings
 
 Rows = Callable[[], Iterator[pa.Table]]
 
 DATASET = "pendo"
 # What Pendo gives and files do not.
-NEVER_THERE = {"guides": GUIDE_COLUMNS, "polls": POLL_COLUMNS, "poll_events": POLL_EVENT_COLUMNS}
+NEVER_THERE = {
+    "guides": GUIDE_COLUMNS,
+    "metadata_fields": METADATA_COLUMNS,
+    "polls": POLL_COLUMNS,
+    "poll_events": POLL_EVENT_COLUMNS,
+}
 # The type of event that each table of Pendo's is about, and the table that lists what was used.
 KINDS = {"events": None, "page_events": "page", "feature_events": "feature", "track_events": "track"}
 LISTS = {"page_events": "pages", "feature_events": "features", "track_events": "track_types"}

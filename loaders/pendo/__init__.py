@@ -9,7 +9,7 @@ from dlt.extract import DltResource
 
 from loaders.landing import Reads
 from loaders.pendo.events import USAGE, poll_events, usage_events
-from loaders.pendo.objects import accounts, guides, polls, used_things, visitors
+from loaders.pendo.objects import accounts, guides, metadata_fields, polls, used_things, visitors
 from loaders.pendo.subscription import connect
 from loaders.unfinished import Unfinished
 from loaders.values import LoadSettings, Wanted
@@ -24,8 +24,9 @@ def pendo(settings: LoadSettings, wanted: Wanted, unfinished: Unfinished) -> Ite
     now = subscription.verify().at
     reads = Reads(unfinished=unfinished)
     resources = (
-        visitors(subscription, reads),
-        accounts(subscription, reads),
+        visitors(subscription, now, reads),
+        accounts(subscription, now, reads),
+        metadata_fields(subscription, reads),
         *(usage_events(subscription, usage, now, reads) for usage in USAGE),
         poll_events(subscription, now, reads),
         guides(subscription, reads),

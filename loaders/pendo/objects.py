@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -54,6 +54,17 @@ GUIDE_COLUMNS = (
     Column("updated_at", BIGINT, "lastUpdatedAt"),
     Column("reset_at", BIGINT, "resetAt"),
 )
+METADATA_COLUMNS = (
+    Column("object", TEXT, nullable=False),
+    Column("group_name", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("display_name", TEXT, "DisplayName"),
+    Column("type", TEXT, "Type"),
+    Column("hidden", BOOLEAN, "isHidden"),
+    Column("deleted", BOOLEAN, "isDeleted"),
+    Column("calculated", BOOLEAN, "isCalculated"),
+    Column("per_app", BOOLEAN, "isPerApp"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +78,32 @@ class Objects:
     row: Callable[[Mapping[str, Any]], Row]
 
 
-def visitors(subscription: Subscription, reads: Reads) -> DltResource:
+def visitors(subscription: Subscription, now: datetime, reads: Reads) -> DltResource:
     """Read every identified visitor; those who asked not to be processed are landed and marked."""
     everybody = {"blacklist": "ignore"}
-    return _objects(subscription, Objects("visitors", "visitorId", everybody, VISITOR_COLUMNS, _visitor), reads)
+    return _objects(subscription, Objects("visitors", "visitorId", everybody, VISITOR_COLUMNS, _visitor), now, reads)
 
 
-def accounts(subscription: Subscription, reads: Reads) -> DltResource:
+def accounts(subscription: Subscription, now: datetime, reads: Reads) -> DltResource:
     """Read every account."""
-    return _objects(subscription, Objects("accounts", "accountId", None, ACCOUNT_COLUMNS, _account), reads)
+    return _objects(subscription, Objects("accounts", "accountId", None, ACCOUNT_COLUMNS, _account), now, reads)
+
+
+def metadata_fields(subscription: Subscription, reads: Reads) -> DltResource:
+    """Read which fields visitors and accounts have, in every group."""
+
+    def read() -> Iterator[pa.Table]:
+        answers = {kind: subscription.metadata_schema(kind) for kind in ("visitor", "account")}
+        rows = (
+            {**field, "object": kind, "group_name": group, "name": name}
+            for kind, answer in answers.items()
+            for group, fields in answer.body.items()
+            for name, field in (fields or {}).items()
+        )
+        yield from tables(rows, METADATA_COLUMNS)
+        reads.finish("metadata_fields", answers["visitor"].at, "full")
+
+    return resource("metadata_fields", METADATA_COLUMNS, read)
 
 
 def guides(subscription: Subscription, reads: Reads) -> DltResource:
@@ -101,8 +129,11 @@ def used_things(subscription: Subscription, kind: str, name: str, key: str, read
     return _catalogue(subscription, Catalogue(kind, name, columns, _grouped), reads)
 
 
-def _objects(subscription: Subscription, objects: Objects, reads: Reads) -> DltResource:
-    """Read all objects of a kind, in pages by their id; the anonymous ones are left out."""
+def _objects(subscription: Subscription, objects: Objects, now: datetime, reads: Reads) -> DltResource:
+    """Read all objects of a kind, in pages by their id; the anonymous ones are left out.
+
+    `now` is before the first page was asked for: what was written up to then is in the landing.
+    """
     key = objects.key
 
     def pages() -> Iterator[Answer]:
@@ -123,11 +154,9 @@ def _objects(subscription: Subscription, objects: Objects, reads: Reads) -> DltR
             last = results[-1][key]
 
     def read() -> Iterator[pa.Table]:
-        answers = pages()
-        first = next(answers)
-        rows = (objects.row(one) for page in chain([first], answers) for one in page.rows())
+        rows = (objects.row(one) for page in pages() for one in page.rows())
         yield from tables(rows, objects.columns)
-        reads.finish(objects.name, first.at, "full")
+        reads.finish(objects.name, now, "full")
 
     return resource(objects.name, objects.columns, read)
 

@@ -29,6 +29,10 @@ class Subscription:
         """List the guides, pages, features or track types of every app; the default is one app's."""
         return self.vendor.get(f"/api/v1/{kind}", expand="*")
 
+    def metadata_schema(self, kind: str) -> Answer:
+        """List the metadata fields of a visitor or an account, by group."""
+        return self.vendor.get(f"/api/v1/metadata/schema/{kind}")
+
     def aggregate(self, source: Mapping[str, object], *steps: Mapping[str, object]) -> Answer:
         """Run an aggregation. TooLong if Pendo gives up on it."""
         pipeline = [{"source": source}, *steps]

@@ -18,6 +18,14 @@ sent as (
 
     select * from {{ ref('sent_salesforce__contacts') }}
 
+    union all
+
+    select * from {{ ref('sent_pendo__accounts') }}
+
+    union all
+
+    select * from {{ ref('sent_pendo__visitors') }}
+
 )
 
 select * from sent

@@ -13,6 +13,13 @@ salesforce_fields as (
 
 ),
 
+pendo_fields as (
+
+    select * from {{ ref('stg_pendo__metadata_fields') }}
+    where not is_deleted
+
+),
+
 properties as (
 
     select
@@ -71,6 +78,26 @@ properties as (
         -- An open picklist would take an unknown value too, and quietly add it to the list.
         case when type = 'picklist' and picklist_values <> '[]' then picklist_values end as options
     from salesforce_fields
+
+    union all
+
+    select
+        'pendo' as crm,
+        object,
+        -- A field of another group is named with its group, as none of them is ours to write.
+        case when group_name = 'custom' then field else group_name || '.' || field end as property,
+        type,
+        case
+            when type in ('string', 'number', 'boolean') then type
+            when type = 'time' then 'datetime'
+        end as family,
+        cast(null as integer) as max_length,
+        cast(null as integer) as integer_digits,
+        cast(null as integer) as fraction_digits,
+        cast(null as varchar) as group_name,
+        group_name <> 'custom' or is_calculated or is_per_app as is_read_only,
+        cast(null as varchar) as options
+    from pendo_fields
 
 )
 

@@ -33,6 +33,22 @@ synced as (
     from {{ ref('sync_salesforce__accounts') }}
     where account_id not in (select account."Id" from {{ source('salesforce', 'account') }} as account)
 
+    union all
+
+    select
+        'pendo.visitors' as landing,
+        visitor_id as record_id
+    from {{ ref('sync_pendo__visitors') }}
+    where visitor_id not in (select visitors.visitor_id from {{ source('pendo', 'visitors') }} as visitors)
+
+    union all
+
+    select
+        'pendo.accounts' as landing,
+        account_id as record_id
+    from {{ ref('sync_pendo__accounts') }}
+    where account_id not in (select accounts.account_id from {{ source('pendo', 'accounts') }} as accounts)
+
 )
 
 select * from synced

@@ -17,7 +17,13 @@ renamed as (
         -- text
         name as company_name,
         nullif(trim(domain), '') as domain,
+        industry,
+        lifecyclestage as lifecycle_stage,
         hs_merged_object_ids as merged_company_ids,
+
+        -- numerics
+        try_cast(annualrevenue as decimal(18, 2)) as annual_revenue,
+        cast(try_cast(numberofemployees as double) as bigint) as employee_count,
 
         -- booleans
         archived as is_archived,

@@ -21,6 +21,12 @@ renamed as (
         Name as account_name,
         nullif(trim(Website), '') as website,
         nullif(trim(PersonEmail), '') as person_email,
+        Type as account_type,
+        Industry as industry,
+
+        -- numerics
+        try_cast(AnnualRevenue as decimal(18, 2)) as annual_revenue,
+        NumberOfEmployees as employee_count,
 
         -- booleans
         IsDeleted as is_deleted,

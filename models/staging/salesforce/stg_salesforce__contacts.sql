@@ -20,6 +20,7 @@ renamed as (
         nullif(trim(Email), '') as email,
         FirstName as first_name,
         LastName as last_name,
+        Title as job_title,
 
         -- booleans
         IsDeleted as is_deleted,

@@ -23,6 +23,8 @@ renamed as (
         FirstName as first_name,
         LastName as last_name,
         Company as company_name,
+        Title as job_title,
+        Status as lead_status,
 
         -- booleans
         IsDeleted as is_deleted,

@@ -1,0 +1,10 @@
+{{ diff(
+    sync=ref('sync_pendo__accounts'),
+    landing=ref('stg_pendo__account_metadata'),
+    record_id='account_id',
+    updated_at='updated_at',
+    is_gone='is_excluded',
+    records=ref('int_records__written'),
+    writes=ref('int_writes__latest'),
+    rejections=ref('int_writes__rejected'),
+) }}
