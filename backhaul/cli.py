@@ -1,7 +1,8 @@
 """The command line. Results go to standard output, progress and errors to standard error.
 
 Exit codes: 0 done, or nothing to do · 1 failed, and the message says what to do · 2 (`plan`, `undo`) there are changes
-· 3 (`apply`) finished, but some records were rejected or are unknown · 130 stopped by Ctrl-C, 143 by SIGTERM.
+· 3 (`apply`, `sync`) finished, but some records were rejected or are unknown · 75 (`sync`) another sync is running ·
+130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from activators.errors import ActivationError, PlanError, Stopped
 from activators.journal import read_runs, read_writes
 from activators.plan import Plan
 from backhaul import report, steps
+from backhaul.logbook import SyncHeld, read_syncs
 from backhaul.markdown import markdown as plan_markdown
-from backhaul.progress import sending
+from backhaul.progress import Live, Quiet, sending
 from backhaul.settings import Settings
 from backhaul.transform import Transform
 from loaders import LoadError
@@ -50,6 +52,8 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 EXIT_CHANGES = 2
 EXIT_PARTIAL = 3
+# "Try again later", as mail programs have always said it (sysexits.h).
+EXIT_HELD = 75
 # As a shell says it of a program that a signal has ended; Ctrl-C is number 2.
 _SIGNALLED = 128
 _INTERRUPTED = 130
@@ -211,8 +215,52 @@ def undo(
 
 
 @app.command()
-def runs(*, json: Json = False) -> None:
+def sync(
+    select: Annotated[
+        list[str] | None, typer.Option("-s", "--select", help="An activation to plan and apply; all by default.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Go on with the activations that a failed build left sound, and although records are refused alike.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Load, dbt build, plan and apply, for a night when nobody watches. One sync runs at a time."""
+    from backhaul.sync import run_sync  # noqa: PLC0415  its parts are heavy, and other commands do without them
+
+    settings = Settings()
+    if not yes and not sys.stdin.isatty():
+        raise PlanError("nobody is there to confirm the plan; add --yes")
+    watch = Live(err) if err.is_terminal else Quiet(err)
+
+    def confirm(sealed: Plan) -> bool:
+        return yes or Confirm.ask(f"Send {sealed.changes:,} changes?", default=False, console=err)
+
+    done = run_sync(settings, Path.cwd(), watch, select=select or (), keep_going=keep_going, confirm=confirm)
+    if json:
+        _print_json(report.syncs_json([done])[0])
+    else:
+        out.print(report.sync(done))
+    if done.outcome == "failed":
+        raise typer.Exit(_refuse(f"sync: {done.stopped_by}"))
+    raise typer.Exit(EXIT_PARTIAL if done.outcome == "partial" else 0)
+
+
+@app.command()
+def runs(
+    *,
+    syncs: Annotated[bool, typer.Option("--syncs", help="List the runs of `sync` instead.")] = False,
+    json: Json = False,
+) -> None:
     """List the runs of `apply`, the newest first."""
+    if syncs:
+        nights = read_syncs(Settings().syncs)
+        _print_json(report.syncs_json(nights)) if json else whole.print(report.syncs(nights))
+        return
     found = read_runs(Settings().journal)
     if json:
         _print_json(report.runs_json(found))
@@ -326,6 +374,8 @@ def run() -> None:
         code = _refuse(".env: not UTF-8 text; save it as such")
     except OSError as error:
         code = _refuse(f"{error.filename or 'a file'}: {error.strerror}; see that it is there and can be written")
+    except SyncHeld as held:
+        code = _refuse(str(held), EXIT_HELD)
     except (ActivationError, LoadError) as error:
         code = _refuse(str(error))
     raise SystemExit(code)

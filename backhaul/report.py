@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from activators.check import Asked, Checked
 from activators.journal import RunSummary, Write
 from activators.plan import ActivationPlan, Plan, shown
 from activators.provision import Provisioned
+from backhaul.logbook import SyncSummary
 from loaders import Landing
 
 # How the plan models' reasons read in a sentence.
@@ -208,6 +210,33 @@ def runs(summaries: Iterable[RunSummary]) -> RenderableType:
     return table if table.row_count else Text("No runs yet.")
 
 
+def sync(done: SyncSummary) -> RenderableType:
+    """What came of a sync, a line for each step."""
+    table = _table("Step", "Status", "Seconds:right", "What came of it")
+    for step in done.steps:
+        figures = [f"{count:,} {name}" for name, count in step.figures.items() if count]
+        came = step.message or ", ".join(figures) or "nothing"
+        table.add_row(step.name, step.status or "died", _seconds(step.started_at, step.ended_at), Text(came))
+    table.columns[-1].no_wrap = False
+    seconds = _seconds(done.started_at, done.ended_at)
+    return Group(table, Text(f"Sync {done.sync_id}: {done.outcome or 'running'} after {seconds} seconds."))
+
+
+def syncs(summaries: Iterable[SyncSummary]) -> RenderableType:
+    """Every sync in a line."""
+    table = _table("Sync", "Began", "Seconds:right", "Outcome", "Stopped by")
+    for item in summaries:
+        began = f"{item.started_at:%Y-%m-%d %H:%M} UTC"
+        seconds = _seconds(item.started_at, item.ended_at)
+        table.add_row(item.sync_id, began, seconds, item.outcome or "running", Text(item.stopped_by or ""))
+    return table if table.row_count else Text("No syncs yet.")
+
+
+def syncs_json(summaries: Iterable[SyncSummary]) -> list[dict[str, Any]]:
+    """Every sync for machines, the newest first. Fields are added, never renamed."""
+    return [dataclasses.asdict(item) for item in summaries]
+
+
 def history(writes: Iterable[Write]) -> RenderableType:
     """What was written to one record, a line for each value."""
     table = _table("Run", "Written", "Property", "Before", "After", "Answer")
@@ -237,6 +266,10 @@ def _details(item: ActivationPlan) -> list[RenderableType]:
 def _counted(count: int, noun: str) -> str:
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def _seconds(started_at: dt.datetime, ended_at: dt.datetime | None) -> str:
+    return f"{(ended_at - started_at).total_seconds():.1f}" if ended_at else "?"
 
 
 def _table(*columns: str) -> Table:

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         return self.state / "journal"
 
     @property
+    def syncs(self) -> Path:
+        """Logbooks of syncs, a file each."""
+        return self.state / "syncs"
+
+    @property
     def manifest(self) -> Path:
         """What dbt knows of the project."""
         return self.target / "manifest.json"
@@ -94,6 +99,7 @@ class Settings(BaseSettings):
             warehouse=self.warehouse,
             pipelines_dir=self.state / "dlt",
             journal_dir=self.journal,
+            syncs_dir=self.syncs,
             hubspot_base_url=self.hubspot_base_url,
             hubspot_access_token=self.hubspot_access_token.get_secret_value(),
             salesforce_base_url=self.salesforce_base_url,

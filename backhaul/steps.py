@@ -182,7 +182,7 @@ def plan(
     settings: Settings, declared: Sequence[Activation], *, retry_rejected: bool = False, verify: bool = False
 ) -> Plan:
     """Seal a plan of the declared activations. With `verify`, what was edited since the landing is held back."""
-    refuse_unbuilt(declared, settings.target, settings.journal, _run_results(settings.target))
+    refuse_unbuilt(declared, settings.target, settings.journal, run_results(settings.target))
     seal = partial(seal_plan, declared, settings.warehouse, retry_rejected=retry_rejected)
     verdicts: dict[str, list[Verdict]] = {}
     if verify:
@@ -258,6 +258,37 @@ def apply(
             journal.close()
 
 
+def unfinished(settings: Settings) -> Plan | None:
+    """The plan of a run that began and has not ended. Raises PlanError when that run cannot go on.
+
+    It cannot where the plan is damaged or its models were built again since: a new plan sees to what is left.
+    """
+    try:
+        name = latest_plan(settings.plans).name
+    except PlanError:
+        return None  # there is no plan at all
+    history = read_history(settings.journal, name)
+    if history is None or history.ended:
+        return None
+    sealed = open_plan(settings, name)
+    refuse_stale(sealed, history, settings.target)
+    return sealed
+
+
+def sound(settings: Settings, declared: Sequence[Activation]) -> tuple[Activation, ...]:
+    """Those activations whose models the last build built, with every test of what they read passed."""
+    results = run_results(settings.target)
+
+    def is_sound(activation: Activation) -> bool:
+        try:
+            refuse_unbuilt([activation], settings.target, settings.journal, results)
+        except PlanError:
+            return False
+        return True
+
+    return tuple(activation for activation in declared if is_sound(activation))
+
+
 def _restraint(settings: Settings) -> Restraint:
     return Restraint(settings.state / "limits", settings.day_share)
 
@@ -266,8 +297,8 @@ def _destinations(declared: Sequence[Activation]) -> list[str]:
     return list(dict.fromkeys(activation.destination for activation in declared))
 
 
-def _run_results(target: Path) -> Mapping[str, Any]:
-    """What dbt built last, if it has left word of it."""
+def run_results(target: Path) -> Mapping[str, Any]:
+    """What dbt built last, as its `run_results.json` has it; empty where it has left no word."""
     try:
         results: Mapping[str, Any] = orjson.loads((target / "run_results.json").read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from loaders.values import Landing, LoadError, LoadSettings, Wanted
 
-__all__ = ["Landing", "LoadError", "LoadSettings", "Wanted", "load"]
+__all__ = ["Landing", "LoadError", "LoadSettings", "Wanted", "load", "refuse_unset"]
 
 
 def load(
@@ -20,3 +20,10 @@ def load(
     from loaders.pipeline import load as load_all  # noqa: PLC0415  dlt takes most of a second to import
 
     return load_all(vendors, settings, wanted, progress)
+
+
+def refuse_unset(vendors: Sequence[str], settings: LoadSettings) -> None:
+    """Raise LoadError for a vendor that there is not, or whose settings are not all there. Asks no vendor."""
+    from loaders.pipeline import refuse_unset as refuse  # noqa: PLC0415  likewise
+
+    refuse(vendors, settings)

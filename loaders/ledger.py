@@ -1,4 +1,4 @@
-"""The ledger: what every run wrote to the vendors, from the journal files."""
+"""The ledger: what every run wrote to the vendors, from the journals, and how every sync went, from its logbook."""
 
 from __future__ import annotations
 
@@ -50,6 +50,32 @@ WRITE_COLUMNS = (
     Column("property_fingerprint", TEXT),
     Column("loaded_at", TIMESTAMP),
 )
+SYNC_COLUMNS = (
+    Column("sync_id", TEXT, nullable=False),
+    Column("started_at", TIMESTAMP),
+    Column("ended_at", TIMESTAMP),
+    Column("outcome", TEXT),
+    Column("stopped_by", TEXT),
+    Column("host", TEXT),
+)
+STEP_COLUMNS = (
+    Column("sync_id", TEXT, nullable=False),
+    Column("position", BIGINT, nullable=False),
+    Column("step", TEXT, "name"),
+    Column("started_at", TIMESTAMP),
+    Column("ended_at", TIMESTAMP),
+    Column("status", TEXT),
+    Column("message", TEXT),
+    Column("plan_id", TEXT),
+    Column("run_id", TEXT),
+    # VALUES and ROWS are words of SQL.
+    Column("rows_landed", BIGINT, "rows"),
+    *(Column(name, BIGINT) for name in ("built", "passed", "failed", "skipped")),
+    *(Column(name, BIGINT) for name in ("records", "changes", "held", "kept", "invalid")),
+    *(Column(name, BIGINT) for name in ("confirmed", "rejected", "unknown")),
+    Column("values_confirmed", BIGINT, "values"),
+    Column("calls", BIGINT),
+)
 UNKNOWN: Row = {"status": "unknown"}
 
 
@@ -83,7 +109,44 @@ def ledger(settings: LoadSettings) -> tuple[DltResource, ...]:
         resource("runs", RUN_COLUMNS, read_runs, mode),
         resource("run_activations", ACTIVATION_COLUMNS, read_activations, mode),
         resource("writes", WRITE_COLUMNS, read_writes, mode),
+        *_syncs(settings.syncs_dir),
     )
+
+
+def _syncs(folder: Path | None) -> Iterator[DltResource]:
+    """Make the resources of the logbooks that grew since the last load, as of the journals."""
+    sizes: dict[str, int] | None = dlt.current.source_state().get("sync_sizes")
+    mode: Mode = "full" if sizes is None else "incremental"
+    files = {path: path.stat().st_size for path in sorted(folder.glob("*.jsonl"))} if folder else {}
+    grown = [path for path, size in files.items() if (sizes or {}).get(path.name) != size]
+
+    def read_syncs() -> Iterator[pa.Table]:
+        yield from tables((_sync(path) for path in grown), SYNC_COLUMNS, mode)
+
+    def read_steps() -> Iterator[pa.Table]:
+        yield from tables((step for path in grown for step in _steps(path)), STEP_COLUMNS, mode)
+        dlt.current.source_state()["sync_sizes"] = (sizes or {}) | {path.name: size for path, size in files.items()}
+
+    yield resource("syncs", SYNC_COLUMNS, read_syncs, mode)
+    yield resource("sync_steps", STEP_COLUMNS, read_steps, mode)
+
+
+def _sync(path: Path) -> Row:
+    sync: dict[str, object] = {}
+    for entry in _entries(path):
+        if entry["type"] in {"sync", "end"}:
+            sync |= entry
+    return {**sync, "sync_id": path.stem}
+
+
+def _steps(path: Path) -> Iterator[Row]:
+    """List a sync's steps; one without an end was the last."""
+    steps: dict[int, dict[str, object]] = {}
+    for entry in _entries(path):
+        if entry["type"] in {"step", "done"}:
+            step = steps.setdefault(entry["position"], {"sync_id": path.stem})
+            step |= {**entry.pop("figures", {}), **entry}
+    yield from steps.values()
 
 
 def _run(path: Path) -> Row:

@@ -60,8 +60,7 @@ def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progres
     `progress(vendor, table, rows)` is called as rows arrive. LoadError leaves the tables of the
     vendor that failed, and what is known of its last load, as they were.
     """
-    for vendor in vendors:
-        _check(vendor, settings)
+    refuse_unset(vendors, settings)
     settings.pipelines_dir.mkdir(parents=True, exist_ok=True)
     landings: list[Landing] = []
     for vendor in vendors:
@@ -75,12 +74,14 @@ def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progres
     return tuple(landings)
 
 
-def _check(vendor: str, settings: LoadSettings) -> None:
-    if vendor not in NEEDED:
-        raise LoadError(f"there is no vendor {vendor!r}: choose from {', '.join(NEEDED)}")
-    missing = [name.upper() for name in NEEDED[vendor] if not getattr(settings, name)]
-    if missing:
-        raise LoadError(f"{vendor} cannot be loaded: set {', '.join(missing)}")
+def refuse_unset(vendors: Sequence[str], settings: LoadSettings) -> None:
+    """Raise LoadError for a vendor that there is not, or whose settings are not all there. Asks no vendor."""
+    for vendor in vendors:
+        if vendor not in NEEDED:
+            raise LoadError(f"there is no vendor {vendor!r}: choose from {', '.join(NEEDED)}")
+        missing = [name.upper() for name in NEEDED[vendor] if not getattr(settings, name)]
+        if missing:
+            raise LoadError(f"{vendor} cannot be loaded: set {', '.join(missing)}")
 
 
 def _land(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -> bool:

@@ -30,6 +30,7 @@ class LoadSettings:
 
     `salesforce_bulk_above` is how many rows of one object are still read page by page, by REST.
     `files` declares product usage that comes from files.
+    `syncs_dir` has the logbooks of syncs, which are landed with the journals.
     `unpaced` leaves the vendors' rate limits alone: for servers on this machine that have none.
     """
 
@@ -45,6 +46,7 @@ class LoadSettings:
     pendo_base_url: str = ""
     pendo_integration_key: str = field(default="", repr=False)
     files: Path = Path("files.toml")
+    syncs_dir: Path | None = None
     unpaced: bool = False
 
 
