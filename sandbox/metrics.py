@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 
 import duckdb
 import numpy as np
@@ -24,6 +25,9 @@ WINDOWS = (30, 90, 180)
 SURVEY_DAYS = 180
 PROMOTER, DETRACTOR = 9, 6
 MINUTES_AT_ONCE = 1_000_000
+HEALTH_DAYS = 30
+# What an account's health is made of, as the example's seed decides: the weight, and the value that is worth 100 points.
+HEALTH = {"frequency": (40, 50), "breadth": (30, 80), "depth": (20, 10), "sentiment": (10, 50)}
 
 Fields = dict[str, object]
 # What was used, by window, kind of thing and id: minutes and events.
@@ -59,7 +63,8 @@ select {owner}, length,
     count(distinct ago) filter (ago <= length),
     coalesce(sum(minutes) filter (ago <= length), 0),
     coalesce(sum(minutes) filter (ago > length), 0),
-    coalesce(sum(events) filter (ago <= length), 0)
+    coalesce(sum(events) filter (ago <= length), 0),
+    count(distinct visitor) filter (ago <= length)
 from usage, (select unnest(?) as length)
 where ago <= 2 * length and {owner} >= 0 group by {owner}, length
 """
@@ -106,7 +111,7 @@ def metrics(world: World, as_of: date) -> dict[str, object]:
             for n, visitor in zip(numbers.tolist(), people.ids(numbers), strict=True)
         },
         "accounts": {
-            account.id: {**accounts.of(n), "visitors": members[n], **_survey_scores(of_account[n])}
+            account.id: _account(accounts, n, members[n], _survey_scores(of_account[n]))
             for n, account in enumerate(world.accounts)
         },
     }
@@ -181,12 +186,16 @@ class _Usage:
     def of(self, number: int) -> Fields:
         """Give what there is to say of one of them."""
         first, last = self._seen.get(number, (None, None))
-        windows = {str(length): self._window(number, length) for length in WINDOWS}
+        windows = {str(length): self.window(number, length) for length in WINDOWS}
         return {"first_visit": first, "last_visit": last, "windows": windows}
 
-    def _window(self, number: int, length: int) -> Fields:
+    def people(self, number: int) -> Mapping[str, int]:
+        """Count who was active, by the window's length."""
+        return {str(length): self._windows.get((number, length), (0,))[-1] for length in WINDOWS}
+
+    def window(self, number: int, length: int) -> Fields:
         """Sum usage over a window, and compare its minutes with the window before it."""
-        days, minutes, previous, events = self._windows.get((number, length), (0, 0, 0, 0))
+        days, minutes, previous, events, _ = self._windows.get((number, length), (0, 0, 0, 0, 0))
         used = self._used.get((number, length), {})
         pages, features, tracks = (used.get(kind, {}) for kind in THINGS)
         return {
@@ -204,6 +213,38 @@ class _Usage:
             "features": {one: {"minutes": sums[0], "events": sums[1]} for one, sums in features.items()},
             "track_events": {one: sums[1] for one, sums in tracks.items()},
         }
+
+
+def _account(usage: _Usage, number: int, visitors: int, survey: Fields) -> Fields:
+    active = usage.people(number)
+    health = _health(usage.window(number, HEALTH_DAYS), active[str(HEALTH_DAYS)], visitors, survey["nps_score"])
+    return {**usage.of(number), "active_visitors": active, "visitors": visitors, **survey, "health": health}
+
+
+def _health(window: Fields, active: int, visitors: int, nps: object) -> Fields:
+    """Give each component's points, and their mean by weight; each step takes the number as people read it, rounded.
+
+    Unlike the other numbers, these are rounded: points to hundredths, the mean to tenths, halves away from zero.
+    """
+    days, features = (Decimal(str(window[name])) for name in ("active_days", "features_used"))
+    measured = {
+        "frequency": _rounded(100 * days / HEALTH_DAYS, "0.01"),
+        "breadth": _rounded(Decimal(100 * active) / visitors, "0.01") if visitors else None,
+        "depth": features,
+        "sentiment": None if nps is None else _rounded(Decimal(str(nps)), "0.1"),
+    }
+    points = {
+        name: None if value is None else _rounded(100 * max(Decimal(0), min(value, Decimal(full))) / full, "0.01")
+        for (name, value), (_, full) in zip(measured.items(), HEALTH.values(), strict=True)
+    }
+    weighted = [(HEALTH[name][0], value) for name, value in points.items() if value is not None]
+    weights = sum(weight for weight, _ in weighted)
+    score = _rounded(sum((weight * value for weight, value in weighted), Decimal(0)) / weights, "0.1")
+    return {"score": float(score), **{name: None if value is None else float(value) for name, value in points.items()}}
+
+
+def _rounded(value: Decimal, unit: str) -> Decimal:
+    return value.quantize(Decimal(unit), ROUND_HALF_UP)
 
 
 def _answers(world: World, as_of: date, counted: NDArray[np.bool_]) -> list[Answer]:

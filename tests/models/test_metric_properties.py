@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 
 ZONE = ZoneInfo("America/New_York")
-ROLL_UPS = {"fct_usage_daily": "stg_pendo__events", "fct_tagged_usage_daily": "int_tagged_events"}
+ROLL_UPS = ("fct_usage_daily", "fct_tagged_usage_daily")
 MODELS = (
     "stg_pendo__reads",
     "stg_pendo__visitors",
@@ -39,6 +39,7 @@ MODELS = (
     "int_visitors__identified",
     "dim_windows",
     "int_tagged_events",
+    "int_landed_days",
     *ROLL_UPS,
     "int_usage__closed",
     "int_usage__windowed",
@@ -48,8 +49,9 @@ MODELS = (
     "int_visitors__depth",
     "int_accounts__depth",
 )
-# What a night leaves behind, and what the facts are made of.
+# What a night leaves behind, what reads it, and what the facts are made of.
 LASTING = (*ROLL_UPS, "int_usage__closed")
+READING = {*LASTING, "int_landed_days"}
 RESULTS = ("int_visitors__windowed_usage", "int_accounts__windowed_usage", "int_visitors__depth", "int_accounts__depth")
 ROW = """(day bigint, {used} visitor_id varchar, account_id varchar, app_id bigint, server varchar, remote_ip varchar,
     user_agent varchar, num_events bigint, num_minutes bigint)"""
@@ -95,12 +97,11 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The SQL of every model, for a full refresh and for a night, and how each is kept; the roll-ups' pre-hooks."""
+    """The SQL of every model, for a full refresh and for a night, and how each is kept."""
 
     full: Mapping[str, str]
     nightly: Mapping[str, str]
     materialized: Mapping[str, str]
-    changed: Mapping[str, str]
 
 
 class Warehouse:
@@ -153,15 +154,18 @@ class Warehouse:
         for model in MODELS:
             schema = "staging" if model.startswith("stg_") else "metrics"
             kind, name = self._compiled.materialized[model], f"{schema}.{model}"
-            if kind != "incremental" or not self._built:
-                made = "view" if kind == "view" else "table"
-                self._connection.execute(f"create or replace {made} {name} as {self._compiled.full[model]}")
+            text = (self._compiled.nightly if self._built else self._compiled.full)[model]
+            if kind == "view":
+                self._connection.execute(f"create or replace view {name} as {text}")
                 continue
-            if model in ROLL_UPS:
-                self._connection.execute(f"delete from {name} where usage_on in ({self._compiled.changed[model]})")
-            self._connection.execute(f"create or replace temp table fresh as {self._compiled.nightly[model]}")
-            if model not in ROLL_UPS:
-                self._connection.execute(f"delete from {name}")
+            if kind == "table" or not self._built:
+                # Beside the old one, which it may read, as dbt does.
+                self._connection.execute(f"create table {schema}.fresh as {text}")
+                self._connection.execute(f"drop table if exists {name}; alter table {schema}.fresh rename to {model}")
+                continue
+            changed = f"select usage_on from metrics.int_landed_days where roll_up = '{model}' and is_changed"
+            self._connection.execute(f"delete from {name} where usage_on in ({changed})")
+            self._connection.execute(f"create or replace temp table fresh as {text}")
             self._connection.execute(f"insert into {name} by name select * from fresh")
         self._built = True
 
@@ -186,12 +190,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
             connection.execute(f"create {made} {schema}.{model} as {full[model]}")
     nightly = compiler.models()
     # A night that is no different from a full refresh would prove nothing.
-    assert {model for model in MODELS if full[model] != nightly[model]} == set(LASTING)
-    changed = {
-        model: compiler.text(f"{{{{ changed_days(ref('{landed}'), ref('{model}')) }}}}")
-        for model, landed in ROLL_UPS.items()
-    }
-    return Compiled(full, nightly, materialized, changed)
+    assert {model for model in MODELS if full[model] != nightly[model]} == READING
+    return Compiled(full, nightly, materialized)
 
 
 @dataclass(slots=True)
@@ -206,12 +206,6 @@ class Compiler:
         self._run("compile", "--select", *MODELS, *options)
         files = {path.stem: path for path in (self.folder / "target" / "compiled").rglob("*.sql")}
         return {model: files[model].read_text() for model in MODELS}
-
-    def text(self, text: str) -> str:
-        """Compile a text that is not in the project."""
-        self._run("compile", "--inline", text)
-        (made,) = (self.folder / "target" / "compiled").rglob("inline_query*")
-        return made.read_text()
 
     def _run(self, *arguments: str) -> None:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415  dbt takes seconds to import
@@ -235,7 +229,7 @@ def materialization(model: str) -> str:
         for one in yaml.safe_load(path.read_text())["models"]
         if one["name"] == model
     )
-    if model in LASTING:
+    if model in ROLL_UPS:
         return "incremental"
     default = "view" if model.startswith("stg_") else "table"
     return str(described.get("config", {}).get("materialized", default))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.metrics import HEALTH
 from tests.conftest import AS_OF, Loop, looping
 
 WINDOWS = (30, 90, 180)
@@ -98,6 +99,7 @@ def test_every_metric_of_every_account_is_true_after_nights(nightly: tuple[Loop,
     truth: dict[str, Any] = loop.ask("/truth/metrics")
     expected = {
         account: true_windows(of)
+        | {f"active_visitors_last_{days}": of["active_visitors"][str(days)] for days in WINDOWS}
         | {
             "visitor_count": of["visitors"],
             "nps_score": rounded(of["nps_score"], "0.1"),
@@ -109,6 +111,23 @@ def test_every_metric_of_every_account_is_true_after_nights(nightly: tuple[Loop,
         for account, of in truth["accounts"].items()
     }
     assert differences(said_of(loop, "account"), expected) == []
+
+
+def test_health_is_made_of_what_is_true(nightly: tuple[Loop, str]) -> None:
+    loop, _ = nightly
+    truth: dict[str, Any] = loop.ask("/truth/metrics")
+    components = loop.rows("select component, weight, full_at from decisions.health_components")
+    # The truth has the seed's numbers from nowhere but its own text.
+    assert {str(name): (weight, full) for name, weight, full in components} == HEALTH
+    names = [str(name) for (name,) in loop.rows("select column_name from (describe metrics.fct_account_health)")]
+    rows = [dict(zip(names, row, strict=True)) for row in loop.rows("from metrics.fct_account_health")]
+    expected = {
+        account: {"health_score": rounded(of["health"]["score"], "0.1")}
+        | {f"{name}_points": rounded(of["health"][name], "0.01") for name in HEALTH}
+        for account, of in truth["accounts"].items()
+    }
+    assert differences({str(row["account_id"]): row for row in rows}, expected) == []
+    assert len({values["health_score"] for values in expected.values()}) > 1
 
 
 @pytest.mark.parametrize("owner", ["visitor", "account"])

@@ -72,15 +72,18 @@ def test_every_metric_of_every_visitor_is_true(built: Loop) -> None:
 
 def test_every_metric_of_every_account_is_true(built: Loop) -> None:
     truth: dict[str, Any] = built.ask("/truth/metrics")
-    said = said_of(
-        built, "fct_account_metrics", "account_id", "visitor_count", "nps_score", "poll_average", "poll_reject_count"
-    )
+    people = [f"active_visitors_last_{days}" for days in WINDOWS]
+    survey = ("nps_score", "nps_response_count", "poll_average", "poll_response_count", "poll_reject_count")
+    said = said_of(built, "fct_account_metrics", "account_id", "visitor_count", *survey, *people)
     expected = {
         account: true_usage(of)
+        | {f"active_visitors_last_{days}": of["active_visitors"][str(days)] for days in WINDOWS}
         | {
             "visitor_count": of["visitors"],
             "nps_score": rounded(of["nps_score"], "0.1"),
+            "nps_response_count": of["nps_responses"],
             "poll_average": rounded(of["poll_average"], "0.01"),
+            "poll_response_count": of["poll_responses"],
             "poll_reject_count": of["poll_rejects"],
         }
         for account, of in truth["accounts"].items()

@@ -96,6 +96,11 @@ def test_the_truth_is_what_a_loop_over_minutes_finds(seed: int, zone: str) -> No
                 assert (of["first_visit"], of["last_visit"]) == ((min(times), max(times)) if times else (None, None))
     known = [v for v in world.visitors if world.is_known(v, as_of) and not v.anonymous and not v.excluded]
     assert set(said["visitors"]) == {visitor.id for visitor in known}
+    for name, of in said["accounts"].items():
+        for length in WINDOWS:
+            days = (day for ago, day in naive["account", name].items() if 1 <= ago <= length)
+            people = {row[0] for day in days for row, _ in day["minutes"]}
+            assert of["active_visitors"][str(length)] == len(people), (name, length)
     members = Counter(account for visitor in known for account in visitor.accounts)
     assert [of["visitors"] for of in said["accounts"].values()] == [members[n] for n in range(len(world.accounts))]
 
