@@ -1,7 +1,7 @@
 """Which models and seeds may say something else in one version than in the other. Reads manifests; builds nothing.
 
-dbt's `state:modified` finds most of it. It does not look at the values of variables, at what YAML says of columns beside
-their types (`sync_` models are declared there, and `diff` reads it), and into seeds of more than a megabyte.
+dbt's `state:modified` finds most of it. It does not look at the values of variables, at what YAML says of columns
+beside their types (`sync_` models are declared there, and `diff` reads it), and into seeds of more than a megabyte.
 """
 
 from __future__ import annotations
@@ -90,9 +90,12 @@ def _reading(version: Version, variables: frozenset[str]) -> Iterator[str]:
     macros = version.manifest["macros"]
     reading = {unique_id for unique_id, macro in macros.items() if mention.search(macro["macro_sql"])}
     # Macros may call each other in a ring, so the set grows until nothing is new.
-    while callers := {
-        unique_id for unique_id, macro in macros.items() if not reading.isdisjoint(macro["depends_on"]["macros"])
-    } - reading:
+    while (
+        callers := {
+            unique_id for unique_id, macro in macros.items() if not reading.isdisjoint(macro["depends_on"]["macros"])
+        }
+        - reading
+    ):
         reading |= callers
     for unique_id, node in version.manifest["nodes"].items():
         if node["resource_type"] in BUILT and (
