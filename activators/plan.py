@@ -286,7 +286,7 @@ def count_changes(connection: duckdb.DuckDBPyConnection, activation: Activation)
 
 
 def open_warehouse(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse, read-only unless it is asked for. Raises PlanError when it is missing or another process holds it."""
+    """Open the warehouse. Raises PlanError when it is missing or another process holds it."""
     if not path.exists():
         raise PlanError(f"{path}: no such warehouse; run `backhaul load`, or set BACKHAUL_WAREHOUSE")
     try:

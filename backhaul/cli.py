@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
@@ -157,6 +158,37 @@ def show(
     """Show a sealed plan again. Asks neither the warehouse nor a CRM."""
     settings = Settings()
     _show_plan(settings, steps.open_plan(settings, name), json=json, markdown=markdown, html=html)
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Option(metavar="REF", help="The version to compare with, as git knows it: main.")],
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Leave the tables of both versions in the warehouse; the next compare drops them."),
+    ] = False,
+    json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """Show what the working tree changes in the metrics, matches and plans, against another version of the project."""
+    # git and both builds are this command's alone.
+    from backhaul.compare import compare as compare_versions  # noqa: PLC0415
+    from backhaul.compare.markdown import markdown as as_markdown  # noqa: PLC0415
+    from backhaul.compare.report import comparison, comparison_json  # noqa: PLC0415
+
+    with _bar() as bar:
+
+        def progress(name: str) -> Callable[[int, int], None]:
+            task = bar.add_task(f"dbt build, {name}", total=None)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        found = compare_versions(Settings(), Path.cwd(), base, progress, keep=keep)
+    if json:
+        _print_json(comparison_json(found))
+    elif markdown:
+        sys.stdout.write(as_markdown(found))
+    else:
+        whole.print(comparison(found))
 
 
 @app.command()

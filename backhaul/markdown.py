@@ -32,7 +32,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from (f"- {escaped(line)}" for line in plan.warnings)
         yield ""
     heads = ("Activation", "Records", "To change", "Changes", "Held", "Kept", "Invalid", "Calls", "Of the day")
-    yield from _table(
+    yield from table(
         heads,
         (
             (
@@ -65,7 +65,7 @@ def _activation(item: Review) -> Iterator[str]:
     yield f"<details><summary>{escaped(item.plan.name)}</summary>"
     yield ""
     shown = item.properties[:_PROPERTIES]
-    yield from _table(
+    yield from table(
         ("Property", "Filled", "Replaced", "Cleared", "Held", "Kept", "Invalid"),
         (
             (literal(one.name), *map(str, (one.filled, one.replaced, one.cleared, one.held, one.kept, one.invalid)))
@@ -90,20 +90,21 @@ def _activation(item: Review) -> Iterator[str]:
 
 
 def _samples(samples: Iterable[Sample]) -> Iterator[str]:
-    return _table(
+    return table(
         ("Record", "Property", "Before", "After"),
-        ((literal(one.record_id), literal(one.property), _value(one.before), _value(one.after)) for one in samples),
+        ((literal(one.record_id), literal(one.property), value(one.before), value(one.after)) for one in samples),
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> Iterator[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> Iterator[str]:
     """A table whose last columns are numbers."""
     sides = ["---"] * (len(heads) - numbers) + ["--:"] * numbers
     for cells in (heads, sides, *rows):
         yield f"| {' | '.join(cells)} |"
 
 
-def _value(text: str | None) -> str:
+def value(text: str | None) -> str:
+    """A value as code, or that there is none."""
     return "*(empty)*" if text in {None, ""} else literal(str(text))
 
 

@@ -47,7 +47,7 @@ class Transform:
             self._manifest = self._invoke(["parse"])
 
     def modified(self, state: Path) -> frozenset[str]:
-        """The ids of what dbt's `state:modified` finds, seen from the manifest in the folder `state`. Tests are left out."""
+        """The ids of what dbt's `state:modified` finds, going by the manifest in the folder `state`; no tests."""
         manifest = self._manifest = self._manifest or self._invoke(["parse"])
         arguments = ["ls", "--select", "state:modified", "--state", str(state.resolve()), "--output", "json"]
         arguments += ["--output-keys", "unique_id", "--exclude-resource-type", "test", "unit_test"]

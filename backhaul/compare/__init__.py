@@ -1,11 +1,12 @@
 """What a change to the project does to its tables and to what would be sent.
 
-Both versions of whatever changed, and of what follows from it, are built side by side in the warehouse, from the same landing.
-DuckDB then counts what differs.
+Both versions of whatever changed, and of what follows from it, are built side by side in the warehouse, from the same
+landing. DuckDB then counts what differs.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import duckdb
 from activators.activation import Activation
 from activators.declarations import read_activations, read_manifest
 from activators.errors import DeclarationError
+from activators.plan import open_warehouse
 from backhaul.compare import building
 from backhaul.compare.activations import ActivationDifference, compare_activations
 from backhaul.compare.keys import declared_keys, quoted
@@ -35,7 +37,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between a commit and the working tree. `tables` are all that were built, each after what it reads."""
+    """What differs between a commit and the working tree. `tables` are all that were built, in that order."""
 
     base: str
     commit: str
@@ -53,24 +55,23 @@ def compare(
     The tables of the project are read and never written. Raises CompareError, and what `dbt build` does.
     """
     commit = resolve(root, ref)
-    with tempfile.TemporaryDirectory(prefix="backhaul-compare-") as scratch, building.closing_on_sigterm():
+    # Who holds the warehouse is told at once, and not after a minute of reading the project.
+    open_warehouse(settings.warehouse, read_only=False).close()
+    with tempfile.TemporaryDirectory(prefix="backhaul-compare-") as scratch, building.stopping():
         folder = Path(scratch)
         check_out(root, commit, folder / "base")
-        transforms = [
-            _transform(settings, project, folder / f"{side}-target")
-            for side, project in (("base", folder / "base"), ("head", root))
-        ]
-        base, head = (
-            _version(transform, name) for transform, name in zip(transforms, (ref, "the working tree"), strict=True)
-        )
-        ids = affected(base, head, transforms[1].modified(transforms[0].settings.target))
+        after = _transform(settings, root, folder / "head-target", settings.target)
+        head = _version(after, "the working tree")
+        before = _transform(settings, folder / "base", folder / "base-target", after.settings.target)
+        base = _version(before, ref)
+        ids = affected(base, head, after.modified(before.settings.target))
         if not ids:
             return Comparison(ref, commit, (), (), ())
         building.refuse_unbuilt(settings.warehouse, (base, head), ids)
+        now = dt.datetime.now(dt.UTC)
         with building.own_schemas(settings.warehouse, keep=keep):
-            schemas = (building.BASE, building.HEAD)
-            for transform, version, prefix in zip(transforms, (base, head), schemas, strict=True):
-                building.build(transform, version, ids, prefix, progress(version.name))
+            for transform, version, schemas in ((before, base, building.BASE), (after, head, building.HEAD)):
+                building.build(transform, version, ids, schemas, now, progress(version.name))
             built = (base.relocated(ids, building.BASE), head.relocated(ids, building.HEAD))
             with building.comparing(settings.warehouse, folder / "spilled") as connection:
                 activations = _compare_activations(connection, *built, ids)
@@ -80,13 +81,14 @@ def compare(
     return Comparison(ref, commit, tables, activations, tuple(sorted(in_full)))
 
 
-def _transform(settings: Settings, root: Path, target: Path) -> Transform:
-    """dbt on one version, with a target folder of its own: `plan` and `apply` go by what the real one says was built."""
+def _transform(settings: Settings, root: Path, target: Path, parsed: Path) -> Transform:
+    """Run dbt on one version, in a target folder of its own: `plan` and `apply` go by what the real one says was built.
+
+    Of the files that dbt has read into the folder `parsed`, it reads again only those that differ.
+    """
     target.mkdir()
-    parsed = settings.target / "partial_parse.msgpack"
-    if parsed.exists():
-        # dbt reads again only the files that differ from these.
-        shutil.copy(parsed, target)
+    if (parsed / "partial_parse.msgpack").exists():
+        shutil.copy(parsed / "partial_parse.msgpack", target)
     return Transform(settings.model_copy(update={"target": target, "state": target}), root)
 
 
@@ -120,7 +122,7 @@ def _compare_one(
         return None
     before, after = (node and quoted(node["schema"], node["alias"]) for node in nodes)
     if before is None or after is None:
-        rows = [relation and rows_of(connection, relation) for relation in (before, after)]
+        rows = [None if relation is None else rows_of(connection, relation) for relation in (before, after)]
         return TableDifference(name, kind, (), rows[0], rows[1], added=rows[1] or 0, removed=rows[0] or 0)
     keys = [
         key

@@ -1,4 +1,4 @@
-"""What an activation would send under each version, from the plan models of both. Nothing is sealed, and nothing is sent."""
+"""What an activation would send under each version, from the plan models of both. Nothing is sealed or sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from activators.activation import Activation
-from activators.plan import ActivationPlan, Sample, count_changes
+from activators.plan import ActivationPlan, count_changes, shown
 
 # One row per value that either plan has something to say of; no decision is no difference from what the CRM says.
 _BOTH = """
@@ -17,6 +17,9 @@ _BOTH = """
         coalesce(head.property, base.property) as property,
         base.decision as decision_before,
         head.decision as decision_after,
+        base.reason as reason_before,
+        head.reason as reason_after,
+        coalesce(head.current_value, base.current_value) as current_value,
         base.desired_value as value_before,
         head.desired_value as value_after,
         coalesce(base.decision = 'send', false) as sent_before,
@@ -34,14 +37,15 @@ _BOTH = """
 _NOTHING = """(
     select
         cast(null as varchar) as record_id, cast(null as varchar) as property, cast(null as varchar) as family,
-        cast(null as varchar) as decision, cast(null as varchar) as desired_value
+        cast(null as varchar) as decision, cast(null as varchar) as reason, cast(null as varchar) as current_value,
+        cast(null as varchar) as desired_value
     where false
 )"""
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyDifference:
-    """How many values of one property would be sent under the change only, under the base only, and with another value."""
+    """How many values of one property would be sent with the change only, before it only, and as another value."""
 
     name: str
     newly: int
@@ -51,11 +55,29 @@ class PropertyDifference:
 
 @dataclass(frozen=True, slots=True)
 class DecisionDifference:
-    """How many values went from one decision to another; None is no difference from the CRM."""
+    """How many values went from one decision, and reason of it, to another; None is no difference from the CRM."""
 
     before: str | None
+    reason_before: str | None
     after: str | None
+    reason_after: str | None
     values: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendDifference:
+    """One value of the CRM: what it is now, and what it would be after a plan of each version. None is empty."""
+
+    record_id: str
+    property: str
+    current: str | None
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        # What the CRM has is what a version leaves there that sends nothing.
+        now = "" if self.current == self.before else f", and is {shown(self.current)}"
+        return f"{self.record_id}  {self.property}: {shown(self.before)} → {shown(self.after)}{now}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +85,6 @@ class ActivationDifference:
     """One activation: what its plan counts under each version, None where it is not declared, and what differs.
 
     `newly`, `no_longer` and `otherwise` count values (one property of one record); `records` those with any of them.
-    A sample's `before` is what the base would send, its `after` what the change would; None where nothing is sent.
     """
 
     name: str
@@ -75,7 +96,7 @@ class ActivationDifference:
     otherwise: int
     properties: tuple[PropertyDifference, ...]
     decisions: tuple[DecisionDifference, ...]
-    samples: tuple[Sample, ...]
+    samples: tuple[SendDifference, ...]
 
     @property
     def guards(self) -> tuple[str, ...]:
@@ -124,11 +145,11 @@ def compare_activations(
         DecisionDifference(*row)
         for row in connection.execute(
             """
-            select decision_before, decision_after, count(*) as "values"
+            select decision_before, reason_before, decision_after, reason_after, count(*) as "values"
             from both_plans
-            where decision_before is distinct from decision_after
+            where decision_before is distinct from decision_after or reason_before is distinct from reason_after
             group by all
-            order by "values" desc, decision_before, decision_after
+            order by "values" desc, decision_before, reason_before, decision_after, reason_after
             """
         ).fetchall()
     )
@@ -139,7 +160,7 @@ def compare_activations(
         """
     ).fetchall()[0]
     samples = tuple(
-        Sample(*row)
+        SendDifference(*row)
         for row in connection.execute(
             """
             -- The largest of each property before the second largest of any.
@@ -150,20 +171,19 @@ def compare_activations(
                 select
                     record_id,
                     property,
-                    case when sent_before then value_before end as before,
-                    case when sent_after then value_after end as after,
+                    current_value as current,
+                    case when sent_before then value_before else current_value end as before,
+                    case when sent_after then value_after else current_value end as after,
                     row_number() over (
                         partition by property
-                        order by
-                            abs(try_cast(value_after as double) - try_cast(value_before as double)) desc nulls last,
-                            record_id
+                        order by abs(try_cast(after as double) - try_cast(before as double)) desc nulls last, record_id
                     ) as place
                 from both_plans
                 where sent_before <> sent_after or (sent_before and sent_after and not is_same)
 
             )
 
-            select record_id, property, before, after
+            select record_id, property, current, before, after
             from differing
             where place <= $1
             order by place, property

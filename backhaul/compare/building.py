@@ -5,8 +5,10 @@ Each version has schemas of its own, such as compare_base__metrics; what is not 
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,17 +18,25 @@ import duckdb
 
 from activators.plan import open_warehouse
 from backhaul.compare.keys import quoted
-from backhaul.compare.versions import CompareError, Version
+from backhaul.compare.versions import CompareError, CompareStopped, Version
 from backhaul.transform import Progress, Transform, TransformError
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 BASE, HEAD = "compare_base__", "compare_head__"
+# A model may say which run of dbt made a row. Here both versions are of one.
+_ONE_RUN = """
+{%%- set invocation_id = 'compare' -%%}
+{%%- set run_started_at = modules.datetime.datetime.fromisoformat('%s') -%%}
+"""
+_OF_A_RUN = re.compile(r"\b(invocation_id|run_started_at)\b")
 
 
-def build(transform: Transform, version: Version, ids: frozenset[str], schemas: str, progress: Progress) -> None:
-    """Build those of the nodes that the version has, in schemas whose names begin with `schemas`, without tests and hooks.
+def build(  # noqa: PLR0913, PLR0917  what to build, where, and when it is said to be
+    transform: Transform, version: Version, ids: frozenset[str], schemas: str, now: dt.datetime, progress: Progress
+) -> None:
+    """Build those of the nodes that the version has, in schemas whose names begin with `schemas`. No tests, no hooks.
 
     Incremental models are built in full, as they find no table of an earlier run there.
     """
@@ -35,15 +45,19 @@ def build(transform: Transform, version: Version, ids: frozenset[str], schemas: 
         return
 
     def relocate(manifest: Manifest) -> None:
+        from dbt.contracts.graph.nodes import SeedNode  # noqa: PLC0415  dbt takes seconds to import
+
         for unique_id in own:
             node = manifest.nodes[unique_id]
             node.schema = schemas + node.schema
             node.relation_name = quoted(node.database or "", node.schema, node.alias)
-            if hasattr(node, "root_path"):
+            if isinstance(node, SeedNode):
                 # A file that dbt parsed before is remembered in the folder where it stood then.
                 node.root_path = str(version.root)
+            elif node.language == "sql" and _OF_A_RUN.search(node.raw_code):
+                node.raw_code = _ONE_RUN % now.isoformat() + node.raw_code
         # What the project runs before and after a build is about the real tables.
-        for unique_id in [name for name, node in manifest.nodes.items() if node.resource_type == "operation"]:
+        for unique_id in [name for name in manifest.nodes if name.startswith("operation.")]:
             del manifest.nodes[unique_id]
 
     selectors = [f"fqn:{'.'.join(version.manifest['nodes'][unique_id]['fqn'])}" for unique_id in own]
@@ -71,14 +85,14 @@ def refuse_unbuilt(warehouse: Path, versions: tuple[Version, ...], ids: frozense
                 if (node["schema"], name.lower()) not in there:
                     mend = "backhaul load" if parent in sources else "dbt build"
                     raise CompareError(
-                        f"{version.name}: {node['name']}, which {nodes[unique_id]['name']} reads, is not in the warehouse; "
-                        f"run `{mend}`"
+                        f"{version.name}: {nodes[unique_id]['name']} reads {node['name']}, which is not in the "
+                        f"warehouse; run `{mend}`"
                     )
 
 
 @contextmanager
 def own_schemas(warehouse: Path, *, keep: bool) -> Iterator[None]:
-    """Drop the versions' schemas afterwards, whatever happens, unless they are to be kept; and those of an earlier run before."""
+    """Drop the versions' schemas afterwards, whatever happens, unless `keep`. Those of an earlier run go before."""
     _drop(warehouse)
     try:
         yield
@@ -90,27 +104,28 @@ def own_schemas(warehouse: Path, *, keep: bool) -> Iterator[None]:
 def _drop(warehouse: Path) -> None:
     with open_warehouse(warehouse, read_only=False) as connection:
         names = connection.execute(
-            "select distinct schema_name from duckdb_schemas() where starts_with(schema_name, ?) or starts_with(schema_name, ?)",
-            [BASE, HEAD],
+            "select distinct schema_name from duckdb_schemas() where regexp_matches(schema_name, ?)",
+            [f"^({BASE}|{HEAD})"],
         ).fetchall()
         for (name,) in names:
             connection.execute(f"drop schema {quoted(name)} cascade")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came. Like Ctrl-C, it lets what is open be closed on its way out."""
-
-
 @contextmanager
-def closing_on_sigterm() -> Iterator[None]:
-    """Raise Terminated in the main thread when SIGTERM comes, instead of ending there and then."""
+def stopping() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the block as an error does, so that what is open is closed. Raises CompareStopped."""
+    received = signal.SIGINT
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        received = signal.Signals(number)
+        raise KeyboardInterrupt
 
-    before: Callable[[int, FrameType | None], object] | int | None = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except KeyboardInterrupt:
+        raise CompareStopped(received) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -1,7 +1,7 @@
 """Which models and seeds may say something else in one version than in the other. Reads manifests; builds nothing.
 
-dbt's `state:modified` finds most of it. It does not look at the values of variables, at what YAML says of columns beside
-their types (`sync_` models are declared there, and `diff` reads it), and into seeds of more than a megabyte.
+dbt's `state:modified` finds most of it. It does not look at the values of variables, at what YAML says of columns
+beside their types and of activations (`diff` reads both), and into seeds of more than a megabyte.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def _removed(base: Version, head: Version) -> Iterator[str]:
 
 
 def _redeclared(base: Version, head: Version) -> Iterator[str]:
-    """Nodes whose YAML says something else of their columns or constraints than in the other version."""
-    for part in ("nodes", "sources"):
+    """What of its YAML says something else than in the other version: columns, constraints, an exposure's `meta`."""
+    for part in ("nodes", "sources", "exposures"):
         for unique_id, node in head.manifest[part].items():
             other = base.manifest[part].get(unique_id)
             if other is not None and _declared(node) != _declared(other):
@@ -50,12 +50,11 @@ def _redeclared(base: Version, head: Version) -> Iterator[str]:
 
 
 def _declared(node: Mapping[str, Any]) -> object:
-    columns = {
-        name: (column["data_type"], column["config"].get("meta"), column.get("constraints"))
+    columns = [
+        (name, column["data_type"], column["config"].get("meta"), column.get("constraints"))
         for name, column in node.get("columns", {}).items()
-    }
-    # In their order: it is that of a table's columns.
-    return list(columns.items()), node.get("constraints")
+    ]
+    return columns, node.get("constraints"), node["config"].get("meta")
 
 
 def _other_seeds(base: Version, head: Version) -> Iterator[str]:
@@ -90,9 +89,12 @@ def _reading(version: Version, variables: frozenset[str]) -> Iterator[str]:
     macros = version.manifest["macros"]
     reading = {unique_id for unique_id, macro in macros.items() if mention.search(macro["macro_sql"])}
     # Macros may call each other in a ring, so the set grows until nothing is new.
-    while callers := {
-        unique_id for unique_id, macro in macros.items() if not reading.isdisjoint(macro["depends_on"]["macros"])
-    } - reading:
+    while (
+        callers := {
+            unique_id for unique_id, macro in macros.items() if not reading.isdisjoint(macro["depends_on"]["macros"])
+        }
+        - reading
+    ):
         reading |= callers
     for unique_id, node in version.manifest["nodes"].items():
         if node["resource_type"] in BUILT and (

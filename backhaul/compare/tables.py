@@ -1,7 +1,7 @@
 """What differs between two tables: DuckDB counts, and only what is shown comes into this process.
 
-Rows are matched by the model's declared key; a model without one is compared as a bag of whole rows. Nulls are values. Numbers of
-floating point are the same when they agree to nine digits: sums of them depend on the order in which threads add.
+Rows are matched by the model's declared key; a model without one is compared as a bag of whole rows. Nulls are values.
+Numbers of floating point are the same when they agree to nine digits: a sum depends on the order in which threads add.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Transition:
 class ColumnDifference:
     """One column. Types are None in the version that does not have it; the rest is of records that both have.
 
-    Distributions are for columns that are numbers in both versions, movers for those numbers, transitions for the others.
+    Distributions and movers are for columns that are numbers in both versions, transitions for the others.
     """
 
     name: str
@@ -75,8 +75,8 @@ class ColumnDifference:
 class TableDifference:
     """One model or seed. Row counts are None in the version that does not have it.
 
-    `changed` counts records that both versions have, with another value in any column. Without a key there are none of these:
-    a changed row is one that is removed and one that is added.
+    `changed` counts records that both versions have, with another value in any column. Without a key there are none of
+    these: a changed row is one that is removed and one that is added.
     """
 
     name: str
@@ -88,6 +88,9 @@ class TableDifference:
     removed: int = 0
     changed: int = 0
     columns: tuple[ColumnDifference, ...] = ()
+    # Some of the records that only one version has.
+    added_keys: tuple[str, ...] = ()
+    removed_keys: tuple[str, ...] = ()
     note: str | None = None
 
     @property
@@ -144,7 +147,7 @@ def compare_tables(  # noqa: PLR0913, PLR0917  what to compare, how its rows are
     keys: Sequence[Key],
     limit: int,
 ) -> TableDifference:
-    """Compare two tables, by the first of the keys that is one in both. At most `limit` movers and transitions a column."""
+    """Compare two tables by the first of the keys that is one in both. At most `limit` examples of each kind."""
     columns = {side: _columns(connection, relation) for side, relation in (("before", before), ("after", after))}
     shared = [
         _Column(column, place, kind_before, columns["after"][column])
@@ -184,7 +187,9 @@ def compare_tables(  # noqa: PLR0913, PLR0917  what to compare, how its rows are
             column.name,
             column.type_before,
             column.type_after,
-            *of_column,
+            changed=of_column[0],
+            filled=of_column[1],
+            emptied=of_column[2],
             before=spreads[0].get(column.name),
             after=spreads[1].get(column.name),
             movers=_movers(connection, column, limit) if column in moved and column.is_number else (),
@@ -200,13 +205,19 @@ def compare_tables(  # noqa: PLR0913, PLR0917  what to compare, how its rows are
         for column in shared
         if column not in compared and column.type_before != column.type_after
     ]
-    every = tuple([*own, *retyped_key, *differences])
-    return TableDifference(name, kind, key.names, rows_before, rows_after, added, removed, changed, every, note)
+    every = (*own, *retyped_key, *differences)
+    own_keys = [
+        _keys(connection, condition, limit) if count else ()
+        for condition, count in (("in_head and not in_base", added), ("in_base and not in_head", removed))
+    ]
+    return TableDifference(
+        name, kind, key.names, rows_before, rows_after, added, removed, changed, every, own_keys[0], own_keys[1], note
+    )
 
 
 def _as_bags(
     connection: duckdb.DuckDBPyConnection,
-    named: tuple[str, str, str],
+    named: tuple[str, str, str | None],
     relations: tuple[str, str],
     shared: Sequence[_Column],
     own: Sequence[ColumnDifference],
@@ -217,7 +228,9 @@ def _as_bags(
     added = 0
     if shared:
         selected = ", ".join(
-            quoted(column.name) if column.type_before == column.type_after else f"cast({quoted(column.name)} as varchar)"
+            quoted(column.name)
+            if column.type_before == column.type_after
+            else f"cast({quoted(column.name)} as varchar)"
             for column in shared
         )
         (added,) = _row(
@@ -233,9 +246,7 @@ def _as_bags(
         for column in shared
         if column.type_before != column.type_after
     ]
-    return TableDifference(
-        name, kind, (), rows_before, rows_after, added, removed, columns=(*own, *retyped), note=note
-    )
+    return TableDifference(name, kind, (), rows_before, rows_after, added, removed, columns=(*own, *retyped), note=note)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> Mapping[str, str]:
@@ -271,17 +282,17 @@ def _doubles(connection: duckdb.DuckDBPyConnection, relation: str, key: Key) -> 
     return int(found)
 
 
-def _join(
-    connection: duckdb.DuckDBPyConnection, before: str, after: str, key: Key, columns: Sequence[_Column]
-) -> None:
+def _join(connection: duckdb.DuckDBPyConnection, before: str, after: str, key: Key, columns: Sequence[_Column]) -> None:
     """Lay the tables side by side, in a view of this connection alone: DuckDB reads of it what a query asks for."""
     keys = key.expressions
-    selected = ", ".join([
-        "true as is_there",
-        f"concat_ws(' ', {', '.join(keys)}) as record",
-        *(f"{expression} as key_{place}" for place, expression in enumerate(keys)),
-        *(f"{quoted(column.name)} as c_{column.place}" for column in columns),
-    ])
+    selected = ", ".join(
+        [
+            "true as is_there",
+            f"concat_ws(' ', {', '.join(keys)}) as record",
+            *(f"{expression} as key_{place}" for place, expression in enumerate(keys)),
+            *(f"{quoted(column.name)} as c_{column.place}" for column in columns),
+        ]
+    )
     # A key whose type has changed is the same when it reads the same.
     matched = " and ".join(
         f"cast(base.key_{place} as varchar) is not distinct from cast(head.key_{place} as varchar)"
@@ -331,6 +342,12 @@ def _keep_changed(connection: duckdb.DuckDBPyConnection, columns: Sequence[_Colu
         where in_base and in_head and ({" or ".join(column.differs for column in columns) or "false"})
         """  # noqa: S608  numbered columns
     )
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, condition: str, limit: int) -> tuple[str, ...]:
+    query = f"select record from joined where {condition} order by record limit ?"  # noqa: S608  our own words
+    rows = connection.execute(query, [limit]).fetchall()
+    return tuple(row[0] for row in rows)
 
 
 def _distributions(

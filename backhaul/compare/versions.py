@@ -10,11 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from activators.errors import ActivationError
+from activators.errors import ActivationError, Stopped
 
 
 class CompareError(ActivationError):
     """The versions cannot be compared; the message says why and how to mend it."""
+
+
+class CompareStopped(Stopped):
+    """A signal ended the comparison; there is nothing to go on with."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.args = ("stopped; what it had built beside the tables is dropped",)
 
 
 @dataclass(frozen=True, slots=True)
