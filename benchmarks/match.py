@@ -29,8 +29,6 @@ MODELS = (
     "int_match_overrides__followed",
     "int_keys",
     "int_matches__shared",
-    "int_matches__contested",
-    "int_matches__judged",
     "int_matches__candidates",
     "matches",
     "match_conflicts",

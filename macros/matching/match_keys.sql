@@ -132,8 +132,8 @@ a rule that cannot work stops the build with its name.
 {%- endmacro %}
 
 {#-
-What two records share: one row per rule, pair and value. In `evidence` the rule's rank comes before the value, so that the least of a pair's
-rows names its best rule. One join for each rule, which an engine does best; `keys` has the keys.
+What two records share: one row per rule, pair and value, with the rule's rank among all and whether there is a better one between the two
+systems. One join for each field on the left, so that the keys of a million records are read once; `keys` has the keys.
 -#}
 {% macro shared_keys(rules, keys) -%}
 {%- if execute and load_relation(rules) is not none -%}
@@ -141,21 +141,50 @@ rows names its best rule. One join for each rule, which an engine does best; `ke
 {%- else -%}
     {%- set rows = [] -%}
 {%- endif -%}
-{%- for row in rows %}
+{%- set best = {} -%}
+{%- set joins = {} -%}
+{%- for row in rows -%}
+    {%- set first = best.setdefault(row['left_system'] ~ ' ' ~ row['right_system'], row['priority']) -%}
+    {%- set left_field_key = [row['left_system'], row['left_object'], row['left_field'], row['normalisation']] | join(' ') -%}
+    {%- do joins.setdefault(left_field_key, []).append({
+        'left_system': row['left_system'],
+        'right_system': row['right_system'],
+        'right_field_key': [row['right_system'], row['right_object'], row['right_field'], row['normalisation']] | join(' '),
+        'rule': row['rule'] | replace("'", "''"),
+        'rank': loop.index,
+        'has_better': row['priority'] > first,
+    }) -%}
+{%- endfor -%}
+{%- for left_field_key, named in joins.items() %}
     select
-        '{{ row['left_system'] }}' as left_system,
+        '{{ named[0].left_system }}' as left_system,
         left_keys.object as left_object,
         left_keys.record_id as left_id,
-        '{{ row['right_system'] }}' as right_system,
-        right_keys.object as right_object,
-        right_keys.record_id as right_id,
-        {{ loop.index }} as rule_rank,
-        '{{ '%04d' % loop.index }}' || left_keys.key_value as evidence
+        right_keys.right_system,
+        right_keys.right_object,
+        right_keys.right_id,
+        right_keys.rule,
+        right_keys.rule_rank,
+        right_keys.has_better,
+        left_keys.key_value
     from {{ keys }} as left_keys
-    inner join {{ keys }} as right_keys on left_keys.key_value = right_keys.key_value
-    where
-        left_keys.field_key = '{{ row['left_system'] }} {{ row['left_object'] }} {{ row['left_field'] }} {{ row['normalisation'] }}'
-        and right_keys.field_key = '{{ row['right_system'] }} {{ row['right_object'] }} {{ row['right_field'] }} {{ row['normalisation'] }}'
+    inner join (
+        {%- for rule in named %}
+        select
+            '{{ rule.right_system }}' as right_system,
+            object as right_object,
+            record_id as right_id,
+            '{{ rule.rule }}' as rule,
+            {{ rule.rank }} as rule_rank,
+            {{ rule.has_better | lower }} as has_better,
+            key_value
+        from {{ keys }}
+        where field_key = '{{ rule.right_field_key }}'
+        {{ "union all" if not loop.last }}
+        {%- endfor %}
+    ) as right_keys
+        on left_keys.key_value = right_keys.key_value
+    where left_keys.field_key = '{{ left_field_key }}'
     {{ "union all" if not loop.last }}
 {%- else %}
     select
@@ -165,8 +194,10 @@ rows names its best rule. One join for each rule, which an engine does best; `ke
         cast(null as varchar) as right_system,
         cast(null as varchar) as right_object,
         cast(null as varchar) as right_id,
+        cast(null as varchar) as rule,
         cast(null as integer) as rule_rank,
-        cast(null as varchar) as evidence
+        cast(null as boolean) as has_better,
+        cast(null as varchar) as key_value
     where false
 {%- endfor -%}
 {%- endmacro %}

@@ -6,69 +6,249 @@ rules as (
 
 ),
 
+keys as (
+
+    select * from {{ ref('int_keys') }}
+
+),
+
 shared as (
 
     select * from {{ ref('int_matches__shared') }}
 
 ),
 
-judged as (
+overrides as (
 
-    select * from {{ ref('int_matches__judged') }}
+    select * from {{ ref('int_match_overrides__followed') }}
 
 ),
 
-ranked as (
+-- Rules of one priority count alike; the alphabet only says which of them is named.
+fields as (
 
     select
-        rule,
-        row_number() over (order by priority, rule) as rule_rank
+        priority,
+        left_system,
+        right_system,
+        concat_ws(' ', left_system, left_object, left_field, normalisation) as left_field_key,
+        concat_ws(' ', right_system, right_object, right_field, normalisation) as right_field_key
     from rules
 
 ),
 
--- Whoever is judged is there with all that it shares: the others have one record each to choose from.
-single as (
+-- Of a million sides few have a choice. Numbers find them: two sides of one number would both be looked at, which changes nothing.
+numbered as (
+
+    select
+        *,
+        {{ hash64(['left_system', 'left_object', 'left_id', 'right_system']) }} as left_side,
+        {{ hash64(['left_system', 'right_system', 'right_object', 'right_id']) }} as right_side
+    from shared
+
+),
+
+contested_left as (
+
+    select left_side from numbered
+    group by left_side
+    having count(*) > 1 or bool_or(has_better)
+
+    union
+
+    select {{ hash64(['left_system', 'left_object', 'left_id', 'right_system']) }} as left_side
+    from overrides
+
+),
+
+contested_right as (
+
+    select right_side from numbered
+    group by right_side
+    having count(*) > 1
+
+    union
+
+    select {{ hash64(['left_system', 'right_system', 'right_object', 'right_id']) }} as right_side
+    from overrides
+
+),
+
+weighed as (
+
+    select
+        *,
+        left_side in (select left_side from contested_left)
+            or right_side in (select right_side from contested_right) as is_contested
+    from numbered
+
+),
+
+-- One row per pair, with the best rule, and of its values the first, as the evidence.
+found as (
+
+    select
+        weighed.*,
+        rules.priority
+    from weighed
+    inner join rules on weighed.rule = rules.rule
+    where weighed.is_contested
+    qualify
+        row_number() over (
+            partition by
+                weighed.left_system,
+                weighed.left_object,
+                weighed.left_id,
+                weighed.right_system,
+                weighed.right_object,
+                weighed.right_id
+            order by weighed.rule_rank, weighed.key_value
+        ) = 1
+
+),
+
+doubtful as (
+
+    select * from found
+    where has_better
+
+),
+
+-- Few are in doubt, and only of these all keys are looked at.
+doubtful_keys as (
+
+    select keys.* from keys
+    where
+        keys.record_id in (
+            select doubtful.left_id from doubtful
+            union
+            select doubtful.right_id from doubtful
+        )
+
+),
+
+-- Who has other values under a better rule is somebody else, whatever a weaker rule says.
+contradicted as (
+
+    select distinct
+        doubtful.left_system,
+        doubtful.left_object,
+        doubtful.left_id,
+        doubtful.right_system,
+        doubtful.right_object,
+        doubtful.right_id
+    from doubtful
+    inner join fields
+        on
+            doubtful.left_system = fields.left_system
+            and doubtful.right_system = fields.right_system
+            and doubtful.priority > fields.priority
+    inner join doubtful_keys as left_keys
+        on
+            fields.left_field_key = left_keys.field_key
+            and doubtful.left_object = left_keys.object
+            and doubtful.left_id = left_keys.record_id
+    inner join doubtful_keys as right_keys
+        on
+            fields.right_field_key = right_keys.field_key
+            and doubtful.right_object = right_keys.object
+            and doubtful.right_id = right_keys.record_id
+
+),
+
+forced as (
+
+    select * from overrides
+    where decision = 'match'
+
+),
+
+standing as (
+
+    select * from found
+    where not has_better
+
+    union all
+
+    select doubtful.*
+    from doubtful
+    left join contradicted
+        on
+            doubtful.left_system = contradicted.left_system
+            and doubtful.left_object = contradicted.left_object
+            and doubtful.left_id = contradicted.left_id
+            and doubtful.right_system = contradicted.right_system
+            and doubtful.right_object = contradicted.right_object
+            and doubtful.right_id = contradicted.right_id
+    where contradicted.left_id is null
+
+),
+
+-- What a person has decided about a pair is not for a key to decide.
+undecided as (
+
+    select standing.*
+    from standing
+    where
+        not exists (
+            select 1 from overrides
+            where
+                overrides.left_system = standing.left_system
+                and overrides.left_object = standing.left_object
+                and overrides.left_id = standing.left_id
+                and overrides.right_system = standing.right_system
+                and overrides.right_object = standing.right_object
+                and overrides.right_id = standing.right_id
+        )
+        -- A person's match ends the matter for both of its sides.
+        and not exists (
+            select 1 from forced
+            where
+                forced.left_system = standing.left_system
+                and forced.left_object = standing.left_object
+                and forced.left_id = standing.left_id
+                and forced.right_system = standing.right_system
+        )
+        and not exists (
+            select 1 from forced
+            where
+                forced.left_system = standing.left_system
+                and forced.right_system = standing.right_system
+                and forced.right_object = standing.right_object
+                and forced.right_id = standing.right_id
+        )
+
+),
+
+candidates as (
 
     select
         left_system,
         left_object,
         left_id,
         right_system,
-        min(right_object) as right_object,
-        min(right_id) as right_id,
-        min(rule_rank) as rule_rank,
-        min(evidence) as evidence
-    from shared
-    where
-        not exists (
-            select 1 from judged
-            where
-                judged.left_system = shared.left_system
-                and judged.left_object = shared.left_object
-                and judged.left_id = shared.left_id
-                and judged.right_system = shared.right_system
-        )
-    group by left_system, left_object, left_id, right_system
+        right_object,
+        right_id,
+        rule,
+        key_value
+    from undecided
 
-)
+    union all
 
-select
-    single.left_system,
-    single.left_object,
-    single.left_id,
-    single.right_system,
-    single.right_object,
-    single.right_id,
-    ranked.rule,
-    substr(single.evidence, 5) as key_value,
-    1 as left_count,
-    1 as right_count,
-    false as is_superseded
-from single
-inner join ranked on single.rule_rank = ranked.rule_rank
+    select
+        left_system,
+        left_object,
+        left_id,
+        right_system,
+        right_object,
+        right_id,
+        'override' as rule,
+        decided_by as key_value
+    from forced
 
-union all
+),
+
+{{ counted('candidates') }}
 
 select
     left_system,
@@ -79,8 +259,13 @@ select
     right_id,
     rule,
     key_value,
-    left_count,
-    right_count,
-    is_superseded
-from judged
-where refusal is null
+    1 as left_count,
+    1 as right_count,
+    false as is_superseded
+from weighed
+-- The only row of its left side, and of its right side.
+where not is_contested
+
+union all
+
+select * from counted

@@ -130,8 +130,13 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         shared.append((compiled / "int_matches__shared.sql").read_text())
     with duckdb.connect(transform.settings.warehouse) as connection:
         register(connection)
+        connection.execute("create table keys as from identity.int_keys")
+        connection.execute("drop view identity.int_keys")
+        connection.execute("create table identity.int_keys as from keys")
+        connection.execute("drop view identity.matches")
+        connection.execute("drop table identity.match_conflicts")
+        connection.execute("drop table identity.int_matches__candidates")
         for model in ("int_matches__candidates", "matches", "match_conflicts"):
-            connection.execute(f"drop table identity.{model}")
             connection.execute(f"create view identity.{model} as {(compiled / f'{model}.sql').read_text()}")
         yield Warehouse(connection, (shared[0], shared[1]))
 

@@ -1,0 +1,7 @@
+{%- macro hash64(columns) -%}
+    {{ return(adapter.dispatch('hash64', 'backhaul')(columns)) }}
+{%- endmacro -%}
+
+{%- macro duckdb__hash64(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro -%}
