@@ -156,16 +156,10 @@ class Pendo:
                 results.append(Result(record.record_id, "confirmed", stored.updated_at))
             else:
                 unwritten.append(record)
-        named = {
-            record.record_id: error for error in errors for record in unwritten if _is_named(record.record_id, error)
-        }
-        nameless = [error for error in errors if error not in named.values()]
-        # As many errors that name nobody as records that nobody named: these are theirs.
-        if nameless and len(unwritten) - len(named) == len(nameless):
-            theirs = "; ".join(nameless[:_TEXTS_SHOWN])
-            named |= {record.record_id: named.get(record.record_id, theirs) for record in unwritten}
+        # As many errors as records that are not written: each error is of one of these, whoever it names.
+        theirs = "; ".join(errors[:_TEXTS_SHOWN]) if len(errors) == len(unwritten) else None
         for record in unwritten:
-            text = named.get(record.record_id)
+            text = _said_of(record.record_id, errors) or theirs
             results.append(
                 Result(record.record_id, "rejected", None, REFUSED, text)
                 if text is not None
@@ -323,9 +317,11 @@ def _not_found(object_type: str, record: RecordChanges) -> Result:
     return Result(record.record_id, "rejected", None, NOT_FOUND, f"Pendo has no {object_type} with this id")
 
 
-def _is_named(record_id: str, error: str) -> bool:
-    """Whether an error's free text has an id in it, and not just as a part of another."""
-    return re.search(rf"(?<![\w.@+-]){re.escape(record_id)}(?![\w@+-]|\.\w)", error) is not None
+def _said_of(record_id: str, errors: Sequence[str]) -> str | None:
+    """The error whose free text names an id, and not just as a part of another; of several the one that begins so."""
+    whole = re.compile(rf"(?<![\w.@+-]){re.escape(record_id)}(?![\w@+-]|\.\w)")
+    found = [(match.start(), error) for error in errors if (match := whole.search(error))]
+    return min(found)[1] if found else None
 
 
 def _moment_after(response: httpx.Response) -> dt.datetime:

@@ -24,7 +24,7 @@ from activators.provision import provision
 from activators.sending import Progress
 from sandbox.server import Sandbox, serving
 
-BATCH_PATH = {"hubspot": "/batch/update", "salesforce": "/composite/sobjects"}
+BATCH_PATH = {"hubspot": "/batch/update", "salesforce": "/composite/sobjects", "pendo": "/custom/value"}
 NOW = dt.datetime(2026, 3, 20, 12, tzinfo=dt.UTC)
 DAYS = Property("usage_days", "days", ColumnType("number"), "Usage - days", "Days of use.")
 NOTE = Property("usage_note", "note", ColumnType("string"), "Usage - note", "A remark.")
@@ -55,6 +55,8 @@ class Crm:
 
     def everything(self) -> dict[str, dict[str, Any]]:
         """The records as the CRM holds them: values by property, by record id."""
+        if self.activation.destination == "pendo":
+            return metadata(self.sandbox)
         found = self._control.get(f"/records/{self.activation.destination}/{self.activation.object}").json()
         return {item.get("id") or item["Id"]: item.get("properties", item) for item in found}
 
@@ -70,6 +72,9 @@ class Crm:
         self._control.post(f"/do/{self.activation.destination}/{name}", json=arguments).raise_for_status()
 
     def edit(self, record_id: str, **properties: object) -> None:
+        if self.activation.destination == "pendo":
+            self.act("edit_metadata", kind=self.activation.object, id=record_id, values=properties, group="custom")
+            return
         body = {"vendor": self.activation.destination, "object": self.activation.object, "id": record_id}
         self._control.post("/edit", json={**body, "properties": properties}).raise_for_status()
 
@@ -83,15 +88,36 @@ class Crm:
         self._control.delete("/requests").raise_for_status()
 
 
+def metadata(sandbox: Sandbox, kind: str = "visitor") -> dict[str, dict[str, Any]]:
+    """Pendo's visitors or accounts, excluded ones too: the custom fields by name, and the other groups beside them."""
+    source = {f"{kind}s": {"blacklist": "ignore"} if kind == "visitor" else None}
+    answer = httpx.post(
+        f"{sandbox.settings['PENDO_BASE_URL']}/api/v1/aggregation",
+        json={
+            "response": {"mimeType": "application/json"},
+            "request": {"pipeline": [{"source": source}, {"identified": f"{kind}Id"}]},
+        },
+        headers={"x-pendo-integration-key": sandbox.settings["PENDO_INTEGRATION_KEY"]},
+        timeout=60,
+    ).raise_for_status()
+    found = {row[f"{kind}Id"]: row["metadata"] for row in answer.json()["results"]}
+    for groups in found.values():
+        groups.update(groups.pop("custom"), lastupdated=groups["auto"].pop("lastupdated"))
+    return found
+
+
+# By destination: the object that tests write.
+OBJECTS = {"hubspot": "contacts", "salesforce": "Contact", "pendo": "visitor"}
+
+
 def activation(destination: str, **changes: Any) -> Activation:
-    hubspot = destination == "hubspot"
     values: dict[str, Any] = {
         "name": f"{destination}_contacts",
         "destination": destination,
-        "object": "contacts" if hubspot else "Contact",
+        "object": OBJECTS[destination],
         "key": "contact_id",
         "group": "product_usage",
-        "properties": (DAYS, NOTE) if hubspot else (SF_DAYS, SF_NOTE),
+        "properties": (SF_DAYS, SF_NOTE) if destination == "salesforce" else (DAYS, NOTE),
         "guards": Guards(),
         "sync_relation": '"activations"."sync_contacts"',
         "plan_relation": '"plans"."plan_contacts"',
@@ -173,9 +199,13 @@ def provisioned(sandbox: Sandbox, destination: str) -> Iterator[Crm]:
     """A sandbox's CRM with its properties made."""
     declared = activation(destination)
     with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
-        stored = control.get(f"/records/{declared.destination}/{declared.object}").json()
-        alive = [item for item in stored if not item.get("archived", item.get("IsDeleted"))]
-        crm = Crm(sandbox, declared, tuple(sorted(item.get("id", item.get("Id")) for item in alive)), control)
+        if destination == "pendo":
+            ids = sorted(metadata(sandbox))
+        else:
+            stored = control.get(f"/records/{declared.destination}/{declared.object}").json()
+            alive = [item for item in stored if not item.get("archived", item.get("IsDeleted"))]
+            ids = sorted(item.get("id", item.get("Id")) for item in alive)
+        crm = Crm(sandbox, declared, tuple(ids), control)
 
         async def create() -> None:
             async with connect([declared.destination], crm.credentials()) as destinations:

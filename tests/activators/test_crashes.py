@@ -151,6 +151,7 @@ def warm_driver() -> Iterator[subprocess.Popen[bytes]]:
         pytest.param("hubspot", False, id="hubspot_batches"),
         pytest.param("salesforce", False, id="salesforce_collections"),
         pytest.param("salesforce", True, id="salesforce_jobs"),
+        pytest.param("pendo", False, id="pendo_metadata"),
     ],
 )
 def test_killed_at_any_step_the_same_command_goes_on(  # noqa: PLR0913  fixtures and parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -30,7 +31,7 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "failing_rows": {"rows": [0, 2]},
     "locked": {"rows": [0, 2]},
 }
-PATHS = {"hubspot": BATCH_PATH["hubspot"], "salesforce": BATCH_PATH["salesforce"], "salesforce_jobs": "/jobs/ingest"}
+PATHS = {**BATCH_PATH, "salesforce_jobs": "/jobs/ingest"}
 RECORDS = 7
 DONE, FAILED, PARTIAL = 0, 1, 3
 # What no run can get past, however often it tries: it has to end with 1, and never with 0.
@@ -90,6 +91,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Batches of three; a run has three of them, or a first one and two jobs. No waiting."""
     monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 3)
     monkeypatch.setattr("activators.salesforce.RECORDS_PER_CALL", 3)
+    monkeypatch.setattr("activators.pendo.RECORDS_PER_CALL", 3)
     monkeypatch.setattr("activators.salesforce.records._LOCK_WAITS", (0.0, 0.0))
     monkeypatch.setattr(bulk, "_FIRST_WAIT", 0.0)
     with stamina.set_testing(True, attempts=3):
@@ -132,8 +134,8 @@ def same(stored: object, wanted: str | None) -> bool:
 
 @pytest.fixture(scope="module")
 def crms(sandbox: Sandbox) -> Iterator[dict[str, Crm]]:
-    with provisioned(sandbox, "hubspot") as hubspot, provisioned(sandbox, "salesforce") as salesforce:
-        yield {"hubspot": hubspot, "salesforce": salesforce}
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(provisioned(sandbox, name)) for name in BATCH_PATH}
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +178,7 @@ def assert_nothing_else_moved(
     wanted: Mapping[str, Mapping[str, str | None]],
 ) -> None:
     stamps = {"lastmodifieddate", "hs_lastmodifieddate", "SystemModstamp", "LastModifiedDate", "LastModifiedById"}
+    stamps |= {"lastupdated"}
     assert stored.keys() == before.keys()
     for one, values in stored.items():
         moved = {name for name in values if values[name] != before[one].get(name)}
