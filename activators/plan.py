@@ -280,12 +280,12 @@ def read_changes(file: Path) -> Iterator[RecordChanges]:
         )
 
 
-def open_warehouse(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse read-only. Raises PlanError when it is missing or another process holds it."""
+def open_warehouse(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse, mostly read-only. Raises PlanError when it is missing or another process holds it."""
     if not path.exists():
         raise PlanError(f"{path}: no such warehouse; run `backhaul load`, or set BACKHAUL_WAREHOUSE")
     try:
-        return duckdb.connect(str(path), read_only=True)
+        return duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:
         holder = re.search(r"\(PID (\d+)\)", str(error))
         if holder is None:
