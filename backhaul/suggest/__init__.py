@@ -54,7 +54,7 @@ class Suggestion:
     """A pair that may be one identity.
 
     `probability` is what is left beside the other records that each of the two may be, `probability_alone` that of the
-    pair as if there were no others. `weight` is the logarithm of its odds, in bits; any two records have `weight_before`.
+    pair as if there were no others. `weight` is the log of its odds, in bits; any two records have `weight_before`.
     """
 
     left_system: str
@@ -157,7 +157,7 @@ def _read(settings: Settings, manifest: Mapping[str, Any]) -> dict[tuple[str, st
                     if sides == {left, right}:
                         tables[kind, left, right] = inputs
         except duckdb.CatalogException as error:
-            missing = str(error).splitlines()[0].removeprefix("Catalog Error: ")
+            missing = str(error).splitlines()[0].removeprefix("Catalog Error: ").rstrip(".")
             raise SuggestionError(f"{settings.warehouse}: {missing}; run `backhaul load`, then `dbt build`") from None
     return tables
 

@@ -16,7 +16,7 @@ from backhaul.suggest.comparisons import BLOCKS, MOST_SHARING
 # What a company's name may do without, written as `spelt_text` writes it.
 _LEGAL_FORMS = """
     ab ag as bv co company corp corporation gmbh inc incorporated kg kk limited llc llp ltd nv oy plc pty sa sarl sas
-    spa srl
+    spa srl 株 有
 """
 _LEGAL = re.compile(
     "株式会社|有限会社|合同会社|有限公司|주식회사|" + "|".join(rf"\b{form}\b" for form in _LEGAL_FORMS.split())
@@ -172,8 +172,8 @@ _ORGANISATION = f"""
 def spell(connection: duckdb.DuckDBPyConnection, kind: str, system: str, side: str) -> None:
     """Make `<side>_records`, a system's records as they are compared, and `<side>_keys`, what brings two together.
 
-    Reads the tables `compared` and `open_ids` (system, unique_id). A record that is not open has no keys: it is there to
-    tell how common values are and what the known pairs look like.
+    Reads the tables `compared` and `open_ids` (system, unique_id). A record that is not open has no keys: it is there
+    to tell how common values are and what the known pairs look like.
     """
     form = _PERSON if kind == "person" else _ORGANISATION
     connection.execute(
