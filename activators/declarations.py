@@ -110,12 +110,13 @@ def survey(manifest: Mapping[str, Any]) -> tuple[tuple[Activation, ...], tuple[M
 
 
 def landed_objects(manifest: Mapping[str, Any], source: str) -> dict[str, tuple[str, ...]]:
-    """The columns that the project's YAML lists for each table of a source that lands a CRM object (`meta.object`)."""
-    return {
-        str(node["config"]["meta"]["object"]): tuple(node["columns"])
-        for node in manifest["sources"].values()
-        if node["source_name"] == source and "object" in node["config"].get("meta", {})
-    }
+    """The columns that the project's YAML lists for each CRM object (`meta.object`), in one source table or several."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in manifest["sources"].values():
+        if node["source_name"] == source and "object" in node["config"].get("meta", {}):
+            name = str(node["config"]["meta"]["object"])
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *node["columns"])))
+    return found
 
 
 def landed_tables(manifest: Mapping[str, Any], source: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
+from activators.declarations import read_manifest
 from activators.errors import ActivationError, PlanError, Stopped
 from activators.journal import read_runs, read_writes
 from activators.plan import Plan
@@ -315,6 +316,36 @@ def history(activation: str, record: str, json: Json = False) -> None:
         _print_json(report.history_json(writes))
     else:
         whole.print(report.history(writes))
+
+
+@app.command()
+def suggest(
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="Show those of this probability and more.")] = 0.05,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many; all are in the warehouse.")] = 30,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write them as rows for seeds/match_overrides.csv, too.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Suggest which records may be one identity though no rule says so. Matches nothing; needs the extra `suggest`."""
+    from backhaul.suggest import output  # noqa: PLC0415  an extra, which other commands do without
+    from backhaul.suggest import suggest as compare  # noqa: PLC0415
+
+    settings = Settings()
+    Transform(settings, Path.cwd()).parse()
+    made = compare(settings, read_manifest(settings.manifest))
+    output.write(settings.warehouse, made)
+    found = [one for one in made.found if one.probability >= at_least]
+    if csv is not None:
+        output.write_rows(csv, found)
+    if json:
+        _print_json(output.as_json(made, found))
+    elif found:
+        whole.print(output.shown(found, limit))
+    elif made.open_records:
+        out.print(f"None of {made.open_records:,} records without a partner resembles another enough.")
+    else:
+        out.print("Nothing to compare: no two systems have records without a partner.")
 
 
 @app.command()

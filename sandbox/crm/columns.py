@@ -74,6 +74,11 @@ def phone(number: int) -> str:
     return f"+1 555 01{number // 10_000:02d} {number % 10_000:04d}"
 
 
+def domestic_phone(number: int) -> str:
+    """Write the same number as it is dialled in its own country."""
+    return f"(555) 01{number // 10_000:02d}-{number % 10_000:04d}"
+
+
 def salesforce_id(prefix: str, number: int) -> str:
     """Write a Salesforce id: prefix, instance, number, and the three-letter case checksum."""
     high, low = divmod(number, 62**4)

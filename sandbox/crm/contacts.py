@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sandbox.crm.columns import CHUNK, NOBODY, rows_of
-from sandbox.names import FAMILY, FREE_MAIL, GIVEN
+from sandbox.names import FAMILY, FREE_MAIL, GIVEN, PLACES
 from sandbox.people import Account, People, deal_codes, draw_names
 from sandbox.usage import Ints
 
@@ -70,6 +70,10 @@ PROSPECT_HOSTS = 50
 HUBSPOT_SHARE = 0.80
 SALESFORCE_SHARE = 0.65
 STRANGERS: Mapping[str, int] = {"hubspot": 7, "salesforce": 9}  # one for so many people
+# Of ten people known to both CRMs, of how many both have the same number, or the same address.
+OWN_PHONE = 6
+OWN_STREET = 5
+STREET_NUMBERS = 200
 INBOX_OF = 8  # one company in so many has its inbox as a contact
 
 
@@ -105,6 +109,17 @@ class Contacts:
         of_visitor = self.people.main[np.where(self.known, self.person, 0)]
         account: Ints = np.where(self.known, of_visitor, np.where(self.form == INBOX, self.person, NOBODY))
         return account
+
+    @property
+    def own_phone(self) -> Ints:
+        """The telephone number that both CRMs have of a person, or NOBODY where each has one of its own."""
+        return np.where(self.known & (_lot(self.person, 1) % 10 < OWN_PHONE), _lot(self.person, 2) % 1_000_000, NOBODY)
+
+    @property
+    def own_street(self) -> Ints:
+        """The place and the number of the house that both CRMs have of a person, as one number, or NOBODY."""
+        own = self.known & (_lot(self.person, 3) % 10 < OWN_STREET)
+        return np.where(own, _lot(self.person, 4) % (len(PLACES) * STREET_NUMBERS), NOBODY)
 
     def names(self) -> Iterator[tuple[str | None, str | None]]:
         """Write everybody's given and family name; an inbox has none."""
@@ -221,6 +236,12 @@ def _spelt(form: int, address: str, other: str | None, person: int) -> tuple[str
 def _mistyped(host: str) -> str:
     """Swap two letters of a host's ending, or lose the last one."""
     return f"{host.removesuffix('.example')}.exmaple" if host.endswith(".example") else host[:-1]
+
+
+def _lot(person: Ints, stream: int) -> Ints:
+    """Give each person a number that is theirs in every CRM; nothing is drawn, so that no other draw changes."""
+    mixed: Ints = (person * 2_654_435_761 + stream * 40_503_043) % 4_294_967_291
+    return (mixed ^ (mixed >> 15)) * 73_244_475 % 2_147_483_647
 
 
 def _full_width(text: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sandbox.crm import deals
 from sandbox.crm.columns import NOBODY, SLIPS, Past, day_of, moment, phone, pick, rows_of, typed
 from sandbox.crm.companies import Company, first_of_account, plant_companies
-from sandbox.crm.contacts import BLANK, INBOX, MERGED, STRANGER, Contacts, plant_contacts
+from sandbox.crm.contacts import BLANK, INBOX, MERGED, STRANGER, STREET_NUMBERS, Contacts, plant_contacts
 from sandbox.names import PLACES, TITLES
 from sandbox.people import Account, People
 from sandbox.records import SeedRecord, Value
@@ -114,7 +114,16 @@ class HubSpotSeeds:
     def _contact_records(self) -> Iterator[SeedRecord]:
         contacts, rng = self.contacts, self._rng(11)
         past = Past.draw(rng, self.origin, len(contacts))
-        sizes = (len(TITLES) + 1, 1_000_000, len(STAGES), len(self.owners) + 2, len(PLACES) * 2, 200, 2_500_000, SLIPS)
+        sizes = (
+            len(TITLES) + 1,
+            1_000_000,
+            len(STAGES),
+            len(self.owners) + 2,
+            len(PLACES) * 2,
+            STREET_NUMBERS,
+            2_500_000,
+            SLIPS,
+        )
         drawn = [rng.integers(0, size, len(contacts)) for size in sizes]
         first, second = self._employers()
         rows = rows_of(
@@ -126,11 +135,13 @@ class HubSpotSeeds:
             first,
             second,
             self._opted_out,
+            contacts.own_phone,
+            contacts.own_street,
             *drawn,
         )
         people = zip(rows, contacts.addresses(), contacts.names(), strict=True)
         for place, (row, (email, more), (given, family)) in enumerate(people):
-            created, updated, form, archived, account, company, another, opted_out, *rest = row
+            created, updated, form, archived, account, company, another, opted_out, own_phone, house, *rest = row
             title, number, stage, owner, where, street, mobile, slip = rest
             record_id = self.contact_id(place)
             older = _older(record_id) if form == MERGED else ()
@@ -140,7 +151,7 @@ class HubSpotSeeds:
                 "firstname": typed(given, slip),
                 "lastname": family,
                 "jobtitle": None if form == INBOX else pick(TITLES, title),
-                "phone": phone(number),
+                "phone": phone(number if own_phone == NOBODY else own_phone),
                 "mobilephone": phone(mobile) if mobile < 1_000_000 else None,  # noqa: PLR2004 - phone's range
                 "lifecyclestage": STAGES[stage],
                 "hubspot_owner_id": pick(self.owners, owner),
@@ -149,7 +160,7 @@ class HubSpotSeeds:
                 else "Elsewhere"
                 if form == STRANGER
                 else "Freelance",
-                **_postal(where, street),
+                **_postal(*((where, street) if house == NOBODY else divmod(house, STREET_NUMBERS))),
                 "hs_email_optout": "true" if opted_out else None,
                 "hs_merged_object_ids": ";".join(older) or None,
                 "hs_calculated_merged_vids": ";".join(f"{one}:{updated * 1000}" for one in older) or None,

@@ -11,9 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sandbox.crm import deals
-from sandbox.crm.columns import NOBODY, SLIPS, Past, day_of, moment, phone, pick, rows_of, salesforce_id, typed
+from sandbox.crm.columns import (
+    NOBODY,
+    SLIPS,
+    Past,
+    day_of,
+    domestic_phone,
+    moment,
+    phone,
+    pick,
+    rows_of,
+    salesforce_id,
+    typed,
+)
 from sandbox.crm.companies import Company, first_of_account, plant_companies
-from sandbox.crm.contacts import INBOX, INBOXES, LOSER, STRANGER, Contacts, plant_contacts
+from sandbox.crm.contacts import INBOX, INBOXES, LOSER, STRANGER, STREET_NUMBERS, Contacts, plant_contacts
 from sandbox.names import FAMILY, GIVEN, INDUSTRIES, PLACES, TITLES
 from sandbox.people import Account, People, draw_names
 from sandbox.records import SeedRecord, Value
@@ -120,27 +132,28 @@ class SalesforceSeeds:
         contacts, rng = self.contacts, self._rng(11)
         count = len(contacts)
         past = Past.draw(rng, self.origin, count)
-        sizes = (len(TITLES) + 1, 1_000_000, len(self.users), len(PLACES) * 2, 200, 2_500_000, SLIPS)
+        sizes = (len(TITLES) + 1, 1_000_000, len(self.users), len(PLACES) * 2, STREET_NUMBERS, 2_500_000, SLIPS)
         drawn = [rng.integers(0, size, count) for size in sizes]
         wishes = (rng.random(count) < share for share in (deals.OPTED_OUT, deals.NOT_TO_CALL))
         columns = (past.created, past.updated, contacts.form, contacts.archived, self._employers(), self._alone)
-        rows = rows_of(*columns, *wishes, *drawn)
+        own = (contacts.own_phone, contacts.own_street)
+        rows = rows_of(*columns, *own, *wishes, *drawn)
         people = zip(rows, contacts.addresses(), contacts.names(), strict=True)
         for place, (row, (email, _), (given, family)) in enumerate(people):
-            created, updated, form, archived, company, alone, no_email, no_call, *rest = row
+            created, updated, form, archived, company, alone, own_phone, house, no_email, no_call, *rest = row
             title, number, owner, where, street, mobile, slip = rest
             properties: dict[str, Value] = {
                 "FirstName": typed(given, slip),
                 "LastName": family or INBOXES[place % len(INBOXES)].title(),
                 "Email": email,
                 "Title": None if form == INBOX else pick(TITLES, title),
-                "Phone": phone(number),
+                "Phone": phone(number) if own_phone == NOBODY else domestic_phone(own_phone),
                 "MobilePhone": phone(mobile) if mobile < 1_000_000 else None,  # noqa: PLR2004 - phone's range
                 "OwnerId": self.users[owner].id,
                 "AccountId": self.account_id(company) if company >= 0 else None,
                 "HasOptedOutOfEmail": bool(no_email),
                 "DoNotCall": bool(no_call),
-                **_postal("Mailing", where, street),
+                **_postal("Mailing", *((where, street) if house == NOBODY else divmod(house, STREET_NUMBERS))),
             }
             if form == LOSER:
                 properties["MasterRecordId"] = self.contact_id(place - 1)
