@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dlt
 import duckdb
@@ -94,9 +93,8 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) 
     warehouse is open, and locked, only before and after the vendor is read.
     """
     with (
-        TemporaryDirectory(prefix=f"{vendor}_", dir=settings.pipelines_dir) as folder,
-        Unfinished(settings.pipelines_dir / f"{vendor}.unfinished") as unfinished,
-        switched_run_context(_Alone(folder)),
+        Unfinished(settings.pipelines_dir / vendor) as unfinished,
+        switched_run_context(_Alone(folder := str(unfinished.working))),
     ):
         pipeline = dlt.pipeline(vendor, pipelines_dir=folder, dataset_name=DATASETS.get(vendor, vendor))
         try:

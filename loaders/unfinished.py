@@ -28,46 +28,49 @@ Place = Any
 Read = Callable[[Place], Iterator[tuple[Answer, Place]]]
 
 CODEC = pa.Codec("zstd", compression_level=1)
-LOCK = "lock"
 
 
 class Unfinished:
-    """What loads of one vendor have read and not landed; one load at a time uses it, others go without.
+    """A vendor's folder: what loads have read and not landed. LoadError if another load uses it.
 
     `resumed` says whether a read went on where an earlier load had stopped: what that one read may be out of date.
+    `working` is a folder of this load's own.
     """
 
     def __init__(self, folder: Path) -> None:
         self.resumed = False
+        self.working = folder / "working"
         self._folder = folder
-        self._lock: IO[bytes] | None = None
+        self._held: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            lock = (self._folder / LOCK).open("wb")
+            lock = (self._folder / "lock").open("wb")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.close()
-            else:
-                self._lock = lock
+                raise LoadError(f"another load of {self._folder.name} is running: wait for its end") from None
+            self._held = lock
+            # A load that died had no time for it.
+            shutil.rmtree(self.working, ignore_errors=True)
+            self.working.mkdir()
         except OSError as error:
             raise LoadError(f"{self._folder} cannot be written: {error.strerror}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-            if [path.name for path in self._folder.iterdir()] == [LOCK]:
-                shutil.rmtree(self._folder)
+        shutil.rmtree(self.working, ignore_errors=True)
+        if not any(self._folder.glob("*.answers")):
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._held is not None:
+            self._held.close()
 
     def forget(self) -> None:
         """Drop what was kept: it is landed, or of no use."""
-        if self._lock is not None:
-            for path in self._folder.glob("*.answers"):
-                path.unlink()
+        for path in self._folder.glob("*.answers"):
+            path.unlink()
 
     def answers(self, name: str, asked: object, now: datetime, old: timedelta, read: Read) -> Iterator[Answer]:
         """Give the answers of a read, and keep them; first those that an earlier load has kept of the same question.
@@ -75,9 +78,6 @@ class Unfinished:
         They are of no use when the first of them is so old, or younger than the vendor's `now`, and when the vendor
         does not go on behind the last of them.
         """
-        if self._lock is None:
-            yield from from_the_beginning(read)
-            return
         log = _Log(self._folder / f"{name}.answers", orjson.dumps(asked, option=orjson.OPT_SORT_KEYS))
         try:
             with log.path.open("a+b") as file:

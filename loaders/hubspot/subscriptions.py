@@ -70,7 +70,7 @@ def statuses(account: Account, contacts: Census, reads: Reads) -> DltResource:
 
     def read() -> Iterator[pa.Table]:
         for some in tables(rows(), STATUS_COLUMNS, contacts.mode, 20_000):
-            note = f"HubSpot takes {sum(refused)} addresses of contacts for none" if any(refused) else ""
+            note = f"addresses of contacts that HubSpot takes for none: {sum(refused)}" if any(refused) else ""
             yield some.replace_schema_metadata({"note": note})
         reads.finish("subscription_statuses", contacts.read_at, contacts.mode)
 

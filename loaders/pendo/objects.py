@@ -75,18 +75,35 @@ class Objects:
     key: str
     source: object
     columns: tuple[Column, ...]
-    row: Callable[[Mapping[str, Any]], Row]
+    rows: Callable[[Iterator[Answer]], Iterator[Row]]
 
 
 def visitors(subscription: Subscription, now: datetime, reads: Reads) -> DltResource:
-    """Read every identified visitor; those who asked not to be processed are landed and marked."""
+    """Read every identified visitor; those whom Pendo excludes are landed and marked.
+
+    A visitor who asked not to be processed says so, and one whom the subscription's settings exclude does not: those
+    are listed by themselves.
+    """
+
+    def rows(everybody: Iterator[Answer]) -> Iterator[Row]:
+        listed = _pages(subscription, "visitors", {"blacklist": "only"}, "visitorId")
+        excluded = {one["visitorId"] for page in listed for one in page.rows()}
+        for page in everybody:
+            for one in page.rows():
+                row = _visitor(one)
+                yield row | {"do_not_process": row["do_not_process"] or one["visitorId"] in excluded}
+
     everybody = {"blacklist": "ignore"}
-    return _objects(subscription, Objects("visitors", "visitorId", everybody, VISITOR_COLUMNS, _visitor), now, reads)
+    return _objects(subscription, Objects("visitors", "visitorId", everybody, VISITOR_COLUMNS, rows), now, reads)
 
 
 def accounts(subscription: Subscription, now: datetime, reads: Reads) -> DltResource:
     """Read every account."""
-    return _objects(subscription, Objects("accounts", "accountId", None, ACCOUNT_COLUMNS, _account), now, reads)
+
+    def rows(pages: Iterator[Answer]) -> Iterator[Row]:
+        return (_account(one) for page in pages for one in page.rows())
+
+    return _objects(subscription, Objects("accounts", "accountId", None, ACCOUNT_COLUMNS, rows), now, reads)
 
 
 def metadata_fields(subscription: Subscription, reads: Reads) -> DltResource:
@@ -134,31 +151,27 @@ def _objects(subscription: Subscription, objects: Objects, now: datetime, reads:
 
     `now` is before the first page was asked for: what was written up to then is in the landing.
     """
-    key = objects.key
-
-    def pages() -> Iterator[Answer]:
-        last: str | None = None
-        while True:
-            after = () if last is None else ({"filter": f"{key} > {orjson.dumps(last).decode()}"},)
-            answer = subscription.aggregate(
-                {objects.name: objects.source},
-                {"identified": key},
-                *after,
-                {"sort": [key]},
-                {"limit": OBJECTS_A_PAGE},
-            )
-            yield answer
-            results = answer.rows()
-            if len(results) < OBJECTS_A_PAGE:
-                return
-            last = results[-1][key]
 
     def read() -> Iterator[pa.Table]:
-        rows = (objects.row(one) for page in pages() for one in page.rows())
-        yield from tables(rows, objects.columns)
+        answers = _pages(subscription, objects.name, objects.source, objects.key)
+        yield from tables(objects.rows(answers), objects.columns)
         reads.finish(objects.name, now, "full")
 
     return resource(objects.name, objects.columns, read)
+
+
+def _pages(subscription: Subscription, name: str, source: object, key: str) -> Iterator[Answer]:
+    last: str | None = None
+    while True:
+        after = () if last is None else ({"filter": f"{key} > {orjson.dumps(last).decode()}"},)
+        answer = subscription.aggregate(
+            {name: source}, {"identified": key}, *after, {"sort": [key]}, {"limit": OBJECTS_A_PAGE}
+        )
+        yield answer
+        results = answer.rows()
+        if len(results) < OBJECTS_A_PAGE:
+            return
+        last = results[-1][key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +193,7 @@ def _catalogue(subscription: Subscription, catalogue: Catalogue, reads: Reads) -
     return resource(catalogue.name, catalogue.columns, read)
 
 
-def _visitor(visitor: Mapping[str, Any]) -> Row:
+def _visitor(visitor: Mapping[str, Any]) -> dict[str, object]:
     metadata = visitor.get("metadata") or {}
     auto, marks = metadata.get("auto") or {}, metadata.get("pendo") or {}
     return _metadata(metadata) | {

@@ -106,6 +106,7 @@ class Account(Protocol):
     EVENTS: tuple[str, ...]
     wanted: Wanted
     calls: Calls
+    clock: Hands
 
     def happen(self, event: str, one: int, other: int) -> None:
         """Let an event happen, to the records that two numbers choose, if there are any."""
@@ -159,6 +160,11 @@ def landed(account: Account, settings: LoadSettings) -> tuple[State, State]:
     account.calls.mend()
     account.settle()
     once(account, settings)
+    return compared(account, settings)
+
+
+def compared(account: Account, settings: LoadSettings) -> tuple[State, State]:
+    """Give the truth and the landing as they are."""
     with duckdb.connect(settings.warehouse) as warehouse:
         return account.truth(), account.landed(warehouse)
 

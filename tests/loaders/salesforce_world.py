@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loaders import Wanted
 from sandbox.clock import Clock
@@ -60,18 +61,22 @@ class Salesforce:
     )
     wanted = Wanted(salesforce=FIELDS)
 
-    def __init__(self, switch: Switch, url: str) -> None:
+    def __init__(self, switch: Switch, url: str, people: int = 15) -> None:
         self.clock = Hands()
         seeds = [
             *(seed("Account", "001", n, Name=f"Firm {n}") for n in range(1, 6)),
-            *(seed("Contact", "003", n, LastName=f"P{n}", AccountId=make_id("001", 1 + n % 5)) for n in range(1, 16)),
+            *(
+                seed("Contact", "003", n, LastName=f"P{n}", AccountId=make_id("001", 1 + n % 5))
+                for n in range(1, people + 1)
+            ),
             *(seed("Lead", "00Q", n, LastName=f"L{n}", Company="Acme", Status="New") for n in range(1, 9)),
         ]
         self.store = SalesforceStore(seeds, cast("Clock", self.clock))
         self.worth = 1.0
         formula = Field("Worth__c", "Worth", "double", precision=18, scale=2)
         self.store.add_formula("Contact", formula, lambda row: self.worth * len(str(row["LastName"])))
-        switch.app = self.calls = Calls(salesforce_app(self.store, CLIENT, SECRET, url), before=self.begin_call)
+        app = small_pages(salesforce_app(self.store, CLIENT, SECRET, url))
+        switch.app = self.calls = Calls(app, before=self.begin_call)
         self.made = 0
         self.session_ends_at: int | None = None
         self.is_new_session = False
@@ -184,6 +189,16 @@ class Salesforce:
                 if row["Id"] not in there[name] and not row["IsDeleted"]
             },
         }
+
+
+def small_pages(app: ASGIApp) -> ASGIApp:
+    """Give an org that answers with as few records a call as Salesforce ever does."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*scope["headers"], (b"sforce-query-options", b"batchSize=200")]
+        await app({**scope, "headers": headers}, receive, send)
+
+    return answer
 
 
 def seed(name: str, prefix: str, number: int, **values: object) -> SeedRecord:

@@ -52,7 +52,8 @@ class Landing:
     def load(self, account: HubSpot, wanted: Wanted | None = None) -> int:
         """Load, and give how many calls that took."""
         before = account.calls.count
-        load(["hubspot"], self.settings, wanted or account.wanted, lambda *_: None)
+        landed = load(["hubspot"], self.settings, wanted or account.wanted, lambda *_: None)
+        self.notes = {one.table: one.note for one in landed if one.note}
         return account.calls.count - before
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
@@ -314,6 +315,7 @@ def test_an_address_that_is_none_does_not_hide_what_the_others_subscribed_to(
     body = {"subscriptionId": 310001, "statusState": "UNSUBSCRIBED", "channel": "EMAIL"}
     account.person("POST", path, json=body)
     landing.load(account, Wanted(hubspot_subscriptions=True))
+    assert landing.notes == {"subscription_statuses": "addresses of contacts that HubSpot takes for none: 1"}
     said = (
         "select email, status from hubspot.subscription_statuses where subscription_id = '310001' and email like 's%'"
     )

@@ -63,7 +63,9 @@ def test_what_was_used_is_landed_by_day_and_read_again(
     assert query(f"select count(*) from pendo.{listed} where name is null or app_id is null") == [(0,)]
     control.post("/advance", json={"days": 1})
     control.delete("/requests").raise_for_status()
-    load(["pendo"], settings, wanted, lambda *_: None)
+    again = {one.table: one.rows for one in load(["pendo"], settings, wanted, lambda *_: None)}
+    assert 0 < again[table] < first[table] / 5
+    assert again[listed] == first[listed]
     assert [one["path"] for one in control.get("/requests?vendor=pendo").json()].count(AGGREGATION) == 1
     detail = {"page": ", parameters", "track_type": ", properties"}.get(used, "")
     row = f"day, visitor_id, account_id, app_id, server, remote_ip, user_agent, {key}{detail}"
@@ -149,6 +151,20 @@ def test_excluded_visitors_are_marked_and_anonymous_ones_left_out(load_rows: Loa
         assert not [visitor for (visitor,) in query(sql) if str(visitor).startswith("_PENDO_T_")]
 
 
+def test_a_visitor_whom_the_settings_exclude_is_marked_though_nothing_in_the_metadata_says_so(
+    load_rows: Load, query: Query, control: httpx.Client
+) -> None:
+    wanted, marked = Wanted(pendo=frozenset({"visitors"})), "select visitor_id from pendo.visitors where do_not_process"
+    load_rows("pendo", wanted=wanted)
+    before = query(marked)
+    ((visitor,),) = query("select min(visitor_id) from pendo.visitors where not do_not_process")
+    only = {"vendor": "pendo", "path": AGGREGATION, "skip": 1, "status": 200}
+    control.post("/faults", json=only | {"body": {"results": [{"visitorId": visitor}]}}).raise_for_status()
+    load_rows("pendo", wanted=wanted)
+    assert control.get("/faults").json() == []
+    assert sorted(query(marked)) == sorted([*before, (visitor,)])
+
+
 def test_polls_keep_their_place_in_the_guide(load_rows: Load, query: Query) -> None:
     load_rows("pendo", wanted=Wanted(pendo=frozenset({"polls", "poll_events"})))
     assert query("select poll_id, position, type from pendo.polls where guide_id = 'guide-nps-2026' order by 2") == [
@@ -166,13 +182,18 @@ def test_a_wrong_key_is_named(load_rows: Load, settings: LoadSettings) -> None:
 
 
 def test_the_usage_of_a_visitor_who_was_excluded_for_a_while_is_whole(
-    load_rows: Load, query: Query, control: httpx.Client
+    load_rows: Load, query: Query, fresh: Query, control: httpx.Client
 ) -> None:
     """Days that are final are not read again when a visitor is let in again."""
-    usage = "select visitor_id, count(*) from pendo.events group by all order by all"
+    usage = "select count(*), min(day), max(day) from pendo.events where visitor_id = ?"
     load_rows("pendo", wanted=DAILY)
-    ((visitor, _), *_) = before = query(usage)
+    ((visitor, _),) = query("select visitor_id, count(*) from pendo.events group by all order by 2 desc, 1 limit 1")
+    ((_, first, last),) = whole = query(usage, visitor)
+    # Days that are final, and days that are read again.
+    assert last - first > 100 * DAY_MS
     for excluded in (True, False):
         control.post("/do/pendo/exclude", json={"visitor": visitor, "excluded": excluded}).raise_for_status()
         load_rows("pendo", wanted=DAILY)
-        assert query(usage) == before
+        # A first load while the visitor is excluded, too.
+        assert fresh(usage, visitor) == whole
+        assert query(usage, visitor) == whole
