@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,11 @@ class Transform:
                 # dbt's own count of what is to do leaves the unit tests out.
                 progress(finished.total() - finished["unit_test"], total)
 
-        # A build compiles into the manifest that it is given: each gets its own.
-        self._invoke(["build", *arguments], manifest.deepcopy(), count)
+        # A build compiles into the manifest that it is given: each gets its own. dbt's own copy stumbles over a project
+        # in which something is disabled.
+        own = deepcopy(manifest)
+        own.build_flat_graph()
+        self._invoke(["build", *arguments], own, count)
         return finished.total()
 
     def docs(self) -> Path:
