@@ -60,14 +60,14 @@ def run_sync(  # noqa: PLR0913  what to do, where, and who watches
             sync = _Sync(settings, Transform(settings, root), watch, logbook, asked)
             try:
                 sync.run(select, confirm, keep_going=keep_going)
-            except Stopped as stopped:
-                logbook.end("stopped", f"{sync.at}: {signal.Signals(stopped.signal).name}")
-                raise
-            except (ActivationError, LoadError, OSError) as error:
-                logbook.end("failed", f"{sync.at}: {_said(error)}")
             except BaseException as error:
+                number = error.signal if isinstance(error, Stopped) else asked.signal
+                if number:
+                    logbook.end("stopped", f"{sync.at}: {signal.Signals(number).name}")
+                    raise Stopped(number) from error
                 logbook.end("failed", f"{sync.at}: {_said(error)}")
-                raise
+                if not isinstance(error, ActivationError | LoadError | OSError):
+                    raise
             else:
                 logbook.end(*sync.outcome())
             sync.land()

@@ -87,8 +87,8 @@ def test_every_property_names_the_column_that_it_comes_from(loop: Loop, defs: An
     graph = defs.resolve_asset_graph()
     for activation in steps.activations(loop.settings):
         metadata = graph.get(dg.AssetKey(["crm", activation.name])).metadata
-        lineage = metadata["dagster/column_lineage"].value.deps_by_column
-        shown = {column.name for column in metadata["dagster/column_schema"].schema.columns}
+        lineage = metadata["dagster/column_lineage"].deps_by_column
+        shown = {column.name for column in metadata["dagster/column_schema"].columns}
         assert shown == {item.name for item in activation.properties} == set(lineage)
         for item in activation.properties:
             (source,) = lineage[item.name]

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activators.plan import open_warehouse
@@ -198,18 +198,18 @@ def test_the_next_night_finishes_what_was_interrupted_and_says_what_died(project
     makes = subprocess.run(["/bin/sh", "-c", "make -n install"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (runs["Install"]["run"], makes.returncode) == ("make install", 0), makes.stderr
     # Its settings are those that the project reads, each from a secret or a variable.
-    settings = dict(project.sandbox.settings)
+    known = dict(project.sandbox.settings)
     for name, value in runs["Sync"]["env"].items():
         assert re.fullmatch(rf"\$\{{\{{ (secrets|vars)\.{name} \}}\}}", value)
-        assert name in settings
-    given = {name: settings[name] for name in runs["Sync"]["env"]}
+        assert name in known
+    from_github = {name: known[name] for name in runs["Sync"]["env"]}
     paths = {name: value.replace("/var/lib/backhaul", str(project.folder)) for name, value in job["env"].items()}
     paths["BACKHAUL_STATE"] = str(project.state)
 
     refusal = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": "Days must be odd."}
     project.tell("/faults", vendor="salesforce", kind="failing_rows", path="composite/sobjects", **refusal)
     sent = len([path for path in project.writes() if path.endswith("/batch/update")])
-    done = project.shell(f"cd {project.folder}\n{runs['Sync']['run']}", **given, **paths)
+    done = project.shell(f"cd {project.folder}\n{runs['Sync']['run']}", **from_github, **paths)
     assert done.returncode == 3, done.stderr
     assert "Days must be odd." in done.stderr
 
@@ -363,6 +363,7 @@ def logged(folder: Path, names: list[str]) -> Path:
     return logbook.path
 
 
+@settings(max_examples=50)
 @given(names=st.lists(st.text(min_size=1), max_size=4), data=st.data())
 def test_a_logbook_that_was_cut_anywhere_tells_the_last_step_that_began(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
