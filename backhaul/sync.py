@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -341,7 +342,7 @@ def _counts(results: Mapping[str, Any]) -> dict[str, int]:
 def _failures(results: Mapping[str, Any]) -> str:
     """Name the nodes that failed, in one line, with what dbt says of each."""
     failed = [
-        f"{result['unique_id'].split('.')[2]} ({' '.join(str(result['message']).split())})"
+        f"{result['unique_id'].split('.')[2]} ({shorten(str(result['message']), 300)})"
         for result in results.get("results", [])
         if result["status"] in {"error", "fail", "runtime error"}
     ]

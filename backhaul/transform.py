@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,11 +59,8 @@ class Transform:
                 # dbt's own count of what is to do leaves the unit tests out.
                 progress(finished.total() - finished["unit_test"], total)
 
-        # A build compiles into the manifest that it is given: each gets its own. dbt's own copy stumbles over a project
-        # in which something is disabled.
-        own = deepcopy(manifest)
-        own.build_flat_graph()
-        self._invoke(["build", *arguments], own, count)
+        # A build compiles into the manifest that it is given: each gets its own.
+        self._invoke(["build", *arguments], _copy(manifest), count)
         return finished.total()
 
     def docs(self) -> Path:
@@ -95,6 +91,17 @@ class Transform:
         if not result.success:
             raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
         return result.result
+
+
+def _copy(manifest: Manifest) -> Manifest:
+    """Copy a manifest by dbt's own means, which stumble over what a project has disabled; no build looks at that."""
+    disabled, manifest.disabled = manifest.disabled, {}
+    try:
+        own: Manifest = manifest.deepcopy()  # type: ignore[no-untyped-call]  # as in dbt
+    finally:
+        manifest.disabled = disabled
+    own.disabled = disabled
+    return own
 
 
 def _first_failure(result: dbtRunnerResult) -> str:
