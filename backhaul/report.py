@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -228,7 +229,9 @@ def syncs(summaries: Iterable[SyncSummary]) -> RenderableType:
     for item in summaries:
         began = f"{item.started_at:%Y-%m-%d %H:%M} UTC"
         seconds = _seconds(item.started_at, item.ended_at)
-        table.add_row(item.sync_id, began, seconds, item.outcome or "running", Text(item.stopped_by or ""))
+        table.add_row(
+            item.sync_id, began, seconds, item.outcome or "running", Text(shorten(item.stopped_by or "", 120))
+        )
     return table if table.row_count else Text("No syncs yet.")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -33,7 +34,7 @@ from loaders import load as load_all
 
 # The rules were tested when they were written; a night tests the data.
 EVERYTHING = ("--exclude-resource-type", "unit_test")
-# What tells of runs. It reads the ledger, and no plan reads what it builds.
+# What tells of runs, and of what was sent.
 AUDIT = ("--select", "path:models/audit", "--exclude-resource-type", "unit_test")
 _NAMED = 5
 
@@ -54,22 +55,20 @@ def run_sync(  # noqa: PLR0913  what to do, where, and who watches
 
     Raises SyncHeld while another sync is running, and Stopped when a signal ended this one.
     """
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(settings):
-        end_the_dead(settings.syncs)
+    with alone(settings):
         logbook = Logbook.begin(settings.syncs)
         with _stopping() as asked:
             sync = _Sync(settings, Transform(settings, root), watch, logbook, asked)
             try:
                 sync.run(select, confirm, keep_going=keep_going)
-            except Stopped as stopped:
-                logbook.end("stopped", f"{sync.at}: {signal.Signals(stopped.signal).name}")
-                raise
-            except (ActivationError, LoadError, OSError) as error:
-                logbook.end("failed", f"{sync.at}: {_said(error)}")
             except BaseException as error:
+                number = error.signal if isinstance(error, Stopped) else asked.signal
+                if number:
+                    logbook.end("stopped", f"{sync.at}: {signal.Signals(number).name}")
+                    raise Stopped(number) from error
                 logbook.end("failed", f"{sync.at}: {_said(error)}")
-                raise
+                if not isinstance(error, ActivationError | LoadError | OSError):
+                    raise
             else:
                 logbook.end(*sync.outcome())
             sync.land()
@@ -200,11 +199,7 @@ class _Sync:
         """Send a plan that no guard stops."""
         with self.step("apply") as step:
             step.plan_id = sealed.plan_id
-            if sealed.warnings:
-                raise PlanError(
-                    f"{'; '.join(sealed.warnings)}: look at it by `backhaul show {sealed.plan_id}`, "
-                    f"and confirm it by `backhaul apply {sealed.plan_id} --confirm-guards`"
-                )
+            refuse_tripped(sealed)
             if not sealed.changes:
                 step.status, step.message = "skipped", "nothing to send"
                 return None
@@ -253,22 +248,33 @@ class _Sync:
         return done
 
 
+def refuse_tripped(sealed: Plan) -> None:
+    """Raise PlanError for a plan that trips a guard: only a person may send it."""
+    if sealed.warnings:
+        raise PlanError(
+            f"{'; '.join(sealed.warnings)}: look at it by `backhaul show {sealed.plan_id}`, "
+            f"and confirm it by `backhaul apply {sealed.plan_id} --confirm-guards`"
+        )
+
+
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[None]:
     """Hold the syncs' lock, which the system takes back from a process that dies. Raises SyncHeld at once."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(settings.state / "sync.lock")
     try:
         held = lock.acquire(blocking=False)
     except Timeout:
         raise SyncHeld(_holder(settings.syncs)) from None
     with held:
+        end_the_dead(settings.syncs)
         yield
 
 
 def _holder(syncs: Path) -> str:
     running = next((item for item in read_syncs(syncs) if item.outcome is None), None)
     if running is None:
-        return "another sync has just begun; nothing was done"
+        return f"another sync holds {syncs.parent / 'sync.lock'}; nothing was done"
     at = f", now at step {running.steps[-1].name}" if running.steps else ""
     return (
         f"another sync has been running since {running.started_at:%Y-%m-%d %H:%M} UTC "
@@ -336,7 +342,7 @@ def _counts(results: Mapping[str, Any]) -> dict[str, int]:
 def _failures(results: Mapping[str, Any]) -> str:
     """Name the nodes that failed, in one line, with what dbt says of each."""
     failed = [
-        f"{result['unique_id'].split('.')[2]} ({' '.join(str(result['message']).split())})"
+        f"{result['unique_id'].split('.')[2]} ({shorten(str(result['message']), 300)})"
         for result in results.get("results", [])
         if result["status"] in {"error", "fail", "runtime error"}
     ]

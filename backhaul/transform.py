@@ -76,7 +76,7 @@ class Transform:
                 progress(finished.total() - finished["unit_test"], total)
 
         # A build compiles into the manifest that it is given: each gets its own.
-        own = manifest.deepcopy()
+        own = _copy(manifest)
         prepare(own)
         self._invoke(["build", *arguments], own, count)
         return finished.total()
@@ -111,6 +111,17 @@ class Transform:
         if not result.success:
             raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
         return result.result
+
+
+def _copy(manifest: Manifest) -> Manifest:
+    """Copy a manifest by dbt's own means, which stumble over what a project has disabled; no build looks at that."""
+    disabled, manifest.disabled = manifest.disabled, {}
+    try:
+        own: Manifest = manifest.deepcopy()  # type: ignore[no-untyped-call]  # as in dbt
+    finally:
+        manifest.disabled = disabled
+    own.disabled = disabled
+    return own
 
 
 def _first_failure(result: dbtRunnerResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -110,7 +111,8 @@ def test_a_journal_that_grew_is_read_again_and_the_others_are_not(
     assert ledger("select count(*) from ledger.writes") == [(2,)]
     write(settings, RUN, intent(1, "1"), outcome(1, "confirmed", "1"), END)
     landings = load(["ledger"], settings, Wanted(), lambda *_: None)
-    assert {landing.table: landing.rows for landing in landings} == {"runs": 1, "run_activations": 0, "writes": 1}
+    rows = {landing.table: landing.rows for landing in landings}
+    assert rows == {"runs": 1, "run_activations": 0, "writes": 1, "syncs": 0, "sync_steps": 0}
     assert ledger("select run_id, record_id, status from ledger.writes order by 1") == [
         ("r0", "9", "confirmed"),
         ("r1", "1", "confirmed"),
@@ -154,6 +156,39 @@ def test_journals_that_are_gone_stay_in_the_ledger(
     assert [ledger(count), ledger(count)] == [[(1, 1)], [(1, 1)]]
     write(settings, RUN | {"run_id": "r2"}, intent(1, "2"), END, run_id="r2")
     assert ledger(count) == [(2, 2)]
+
+
+def test_logbooks_of_syncs_are_landed_as_they_grow(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    # A warehouse from before there were syncs.
+    ledger("select 1")
+    folder = settings.journal_dir.parent / "syncs"
+    settings = replace(settings, syncs_dir=folder)
+    folder.mkdir()
+    logbook = folder / "s1.jsonl"
+    begun = [
+        {"type": "sync", "sync_id": "s1", "started_at": "2026-11-21T03:00:00Z", "host": "h", "pid": 1},
+        {"type": "step", "position": 1, "name": "load pendo", "started_at": "2026-11-21T03:00:01Z"},
+    ]
+    done = {"type": "done", "position": 1, "ended_at": "2026-11-21T03:00:05Z", "status": "complete", "message": None}
+    done |= {"plan_id": None, "run_id": None, "figures": {"rows": 7, "values": 3}}
+    end = {"type": "end", "ended_at": "2026-11-21T03:00:06Z", "outcome": "partial", "stopped_by": "load pendo: x"}
+
+    def landed(*entries: object) -> list[tuple[object, ...]]:
+        logbook.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries) + b'{"type":"end"')
+        load(["ledger"], settings, Wanted(), lambda *_: None)
+        with duckdb.connect(settings.warehouse) as warehouse:
+            return warehouse.execute(
+                "select outcome, stopped_by, syncs.ended_at is null, position, step, status, rows_landed, "
+                "values_confirmed, calls, epoch(sync_steps.ended_at - sync_steps.started_at) "
+                "from ledger.syncs left join ledger.sync_steps using (sync_id)"
+            ).fetchall()
+
+    assert landed(*begun) == [(None, None, True, 1, "load pendo", None, None, None, None, None)]
+    assert landed(*begun, done, end) == [
+        ("partial", "load pendo: x", False, 1, "load pendo", "complete", 7, 3, None, 4.0)
+    ]
 
 
 def test_what_is_landed_later_is_marked_later_even_when_the_clock_stands_still(
