@@ -15,7 +15,8 @@ def load(
     """Land what is new of each vendor, in order, and say what was landed.
 
     `progress(vendor, table, rows)` is called as rows arrive. LoadError leaves the tables of the
-    vendor that failed, and what is known of its last load, as they were.
+    vendor that failed, and what is known of its last load, as they were; a load that follows goes on
+    with the long reads where this one stopped.
     """
     from loaders.pipeline import load as load_all  # noqa: PLC0415  dlt takes most of a second to import
 

@@ -1,10 +1,4 @@
-"""What loaders take and give, and how vendor rows become Arrow tables.
-
-LoadError        what failed, where, and how to mend it, in one line
-  ├── TooLong    the vendor gave up on a call that asked for too much: ask for less
-  ├── Refused    the vendor does not take a call as it is
-  └── Unreadable the vendor gave an answer that is not what its answers are
-"""
+"""How vendor rows become Arrow tables and dlt resources, and what a load keeps of its reads for the next one."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progres
     """Land what is new of each vendor, in order, and say what was landed.
 
     `progress(vendor, table, rows)` is called as rows arrive. LoadError leaves the tables of the
-    vendor that failed, and what is known of its last load, as they were.
+    vendor that failed, and what is known of its last load, as they were; a load that follows goes on
+    with the long reads where this one stopped.
     """
     refuse_unset(vendors, settings)
     settings.pipelines_dir.mkdir(parents=True, exist_ok=True)

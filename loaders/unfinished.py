@@ -90,7 +90,7 @@ class Unfinished:
                     file.write(entry)
                     file.flush()
         except OSError as error:
-            raise LoadError(f"{log.path} cannot be written: {error.strerror}") from error
+            raise LoadError(f"{log.path} cannot be written: {error.strerror or error}") from error
 
     def _following(
         self, log: _Log, file: IO[bytes], now: datetime, old: timedelta, read: Read

@@ -1,4 +1,10 @@
-"""What goes into a load and what comes out of it."""
+"""What goes into a load and what comes out of it.
+
+LoadError          what failed, where, and how to mend it, in one line
+  ├── TooLong      the vendor gave up on a call that asked for too much: ask for less
+  ├── Refused      the vendor does not take a call as it is
+  └── Unreadable   the vendor gave an answer that is not what its answers are
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import gzip
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from backhaul import steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform
 from loaders import Landing, LoadError, LoadSettings, Wanted, load
+from loaders.files.reading import list_files
 from tests.conftest import ROOT
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -234,20 +235,27 @@ def test_every_format_lands_the_same(place: Place, name: str, form: str, unit: s
     assert place.days() == [("2026-03-01", "ann", "acme", 2, 1), ("2026-03-01", "bob", None, 1, 1)]
 
 
-@pytest.mark.parametrize(
-    "path", ["memory://bucket/events", "memory://bucket/*/day-*.csv", "memory://bucket/events/day-1.csv"]
-)
-def test_an_object_store_is_read_like_a_folder(place: Place, path: str) -> None:
+@pytest.fixture
+def bucket() -> Iterator[str]:
     store = fsspec.filesystem("memory")
     with store.open("/bucket/events/day-1.csv", "wb") as file:
         file.write(_as_csv(TIMES))
-    try:
-        place.declare(CSV.replace('"events"', f'"{path}"'))
-        place.load()
-        assert place.days() == [("2026-03-01", "ann", "acme", 2, 1), ("2026-03-01", "bob", None, 1, 1)]
-        assert place.load()["events"] == 0
-    finally:
-        store.rm("/bucket", recursive=True)
+    yield "memory://bucket"
+    store.rm("/bucket", recursive=True)
+
+
+@pytest.mark.parametrize("path", ["events", "*/day-*.csv", "events/day-1.csv"])
+def test_an_object_store_is_searched_like_a_folder(bucket: str, tmp_path: Path, path: str) -> None:
+    found = list_files(f"{bucket}/{path}", "csv", tmp_path)
+    assert [name.rpartition("/")[2] for name in found] == ["day-1.csv"]
+    assert [one.size for one in found.values()] == [len(_as_csv(TIMES))]
+
+
+def test_an_object_store_is_read_like_a_folder(bucket: str, place: Place) -> None:
+    place.declare(CSV.replace('"events"', f'"{bucket}/events"'))
+    place.load()
+    assert place.days() == [("2026-03-01", "ann", "acme", 2, 1), ("2026-03-01", "bob", None, 1, 1)]
+    assert place.load()["events"] == 0
 
 
 # what changes

@@ -217,3 +217,16 @@ def test_opt_outs_that_hubspot_does_not_tell_end_the_load_and_those_that_were_la
     # A batch, and one address that is in order.
     assert [one["path"] for one in control.get("/requests").json()].count(path) == 2
     assert query("from hubspot.subscription_statuses order by all") == landed
+
+
+def test_an_answer_that_cannot_be_used_is_not_kept_for_the_next_load(
+    load_rows: Load, query: Query, control: httpx.Client
+) -> None:
+    path = "/crm/objects/2026-09/contacts"
+    body = {"results": [{"id": "seven", "properties": {}, "updatedAt": "2026-11-10T09:00:00Z"}]}
+    fault = {"vendor": "hubspot", "path": path, "skip": 1, "status": 200, "body": body}
+    control.post("/faults", json=fault).raise_for_status()
+    with pytest.raises(LoadError, match="HubSpot sent a record whose id or time is none"):
+        load_rows("hubspot")
+    load_rows("hubspot")
+    assert query(f"select count(*) from hubspot.contacts where {IN_HUBSPOT}") == [(len(stored(control)),)]
