@@ -1,8 +1,10 @@
 """The metric models on a big product's usage, against one statement that a person wrote for the same table.
 
-`BENCH_SCALE` is the share of the full size, 1 unless it is set. What is timed is what dbt's nodes take, one after
-another, data tests included; dbt's own start is left out, and told. Tables of tagged pages and features, and of
-answers to surveys, are empty, as the statement reads the table of events alone.
+`BENCH_SCALE` is the share of the full size, 1 unless it is set. What is timed is the wall time from the start of dbt's
+first node to the end of its last, data tests included, with the threads of profiles.yml; dbt's own start is left out,
+and told. Days are landed newest first, as the loader does, and a night lands the open days again with none of their
+rows as they were: the hardest case. Tables of tagged pages and features, and of answers to surveys, are empty, as the
+statement reads the table of events alone.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ DAYS = 400
 AS_OF = "2026-03-20"
 ZONE = "America/New_York"
 WINDOWS = (30, 90, 180)
+# dbt and DuckDB as they are, and 200 bytes for each event: a full build groups all days of all visitors at once.
+PEAK_BASE_MB, PEAK_MB = 1_000, 10_000
 SELECTION = ("--select", "+path:models/metrics", "path:models/staging/pendo", "--exclude-resource-type", "unit_test")
 
 EVENT_COLUMNS = """
@@ -57,7 +61,7 @@ with drawn as (
     from range({rows}) as rows (n)
 )
 select
-    epoch_ms((date '{as_of}' - cast({newest} + n % {days} as integer))::timestamp at time zone '{zone}'),
+    epoch_ms((date '{as_of}' - cast({newest} + n // {a_day} as integer))::timestamp at time zone '{zone}'),
     'visitor.' || lpad(visitor::varchar, 7, '0') || '@customer.example',
     'account-' || lpad(((visitor + (visitor % 20 = 0 and is_elsewhere)::integer) % {accounts})::varchar, 5, '0'),
     -323232,
@@ -172,13 +176,22 @@ def metrics() -> list[Figure]:
             "times",
             {**detail, "at_most": 0.1, "nightly_seconds": nightly.seconds, "slowest": nightly.slowest},
         ),
-        Figure("metrics.peak_mb", peak, "MB", {**detail, "of": "the whole process, dbt's own modules included"}),
+        Figure(
+            "metrics.peak_mb",
+            peak,
+            "MB",
+            {
+                **detail,
+                "at_most": PEAK_BASE_MB + PEAK_MB * scale,
+                "of": "the whole process, dbt's own modules included",
+            },
+        ),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """What a build's nodes took, what dbt took around them, and the slowest of them."""
+    """What a build's nodes took by the clock, what dbt took around them, and the slowest of them."""
 
     seconds: float
     overhead: float
@@ -200,9 +213,9 @@ def _make(warehouse: Path, scale: float) -> None:
 
 def _insert_days(connection: duckdb.DuckDBPyConnection, scale: float, *, newest: int, days: int) -> None:
     """Add days of usage, the newest so many days before AS_OF."""
-    rows = int(EVENTS * scale) // DAYS * days
+    a_day = int(EVENTS * scale) // DAYS
     sizes = {"visitors": int(VISITORS * scale), "accounts": int(ACCOUNTS * scale)}
-    statement = MAKE_EVENTS.format(rows=rows, days=days, newest=newest, as_of=AS_OF, zone=ZONE, **sizes)
+    statement = MAKE_EVENTS.format(rows=a_day * days, a_day=a_day, newest=newest, as_of=AS_OF, zone=ZONE, **sizes)
     connection.execute(statement)
 
 
@@ -224,7 +237,7 @@ def _build(warehouse: Path) -> _Build:
     os.environ["BACKHAUL_WAREHOUSE"] = str(warehouse)
     places = {"--project-dir": ROOT, "--profiles-dir": ROOT, "--target-path": warehouse.with_name("target")}
     arguments = [
-        *("build", *SELECTION, "--threads", "1", "--log-level", "none", "--log-path", str(warehouse.with_name("logs"))),
+        *("build", *SELECTION, "--log-level", "none", "--log-path", str(warehouse.with_name("logs"))),
         *(str(part) for place in places.items() for part in place),
     ]
     results: list[Any] = []
@@ -239,7 +252,9 @@ def _build(warehouse: Path) -> _Build:
 
     took = seconds(run)
     nodes = sorted(((one.execution_time, one.node.name) for one in results), reverse=True)
-    spent = sum(time for time, _ in nodes)
+    steps = [step for one in results for step in one.timing]
+    began, ended = min(step.started_at for step in steps), max(step.completed_at for step in steps)
+    spent = (ended - began).total_seconds()
     return _Build(spent, took - spent, "; ".join(f"{name} {time:.1f} s" for time, name in nodes[:4]))
 
 

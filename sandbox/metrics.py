@@ -26,7 +26,7 @@ SURVEY_DAYS = 180
 PROMOTER, DETRACTOR = 9, 6
 MINUTES_AT_ONCE = 1_000_000
 HEALTH_DAYS = 30
-# What an account's health is made of, as the example's seed decides: the weight, and the value that is worth 100 points.
+# What an account's health is made of, as the seed decides: the weight, and the value that is worth 100 points.
 HEALTH = {"frequency": (40, 50), "breadth": (30, 80), "depth": (20, 10), "sentiment": (10, 50)}
 
 Fields = dict[str, object]
