@@ -6,12 +6,6 @@ visitors as (
 
 ),
 
-identified_visitors as (
-
-    select * from {{ ref('int_visitors__identified') }}
-
-),
-
 hubspot_contacts as (
 
     select * from {{ ref('stg_hubspot__contacts') }}
@@ -240,13 +234,12 @@ nobody as (
     select
         'pendo' as system,
         'visitor' as object,
-        visitors.visitor_id as record_id,
-        case when visitors.is_excluded then 'excluded' else 'anonymous' end as reason,
+        visitor_id as record_id,
+        case when is_excluded then 'excluded' else 'anonymous' end as reason,
         cast(null as varchar) as living_object,
         cast(null as varchar) as living_id
     from visitors
-    left join identified_visitors on visitors.visitor_id = identified_visitors.visitor_id
-    where identified_visitors.visitor_id is null
+    where is_excluded or {{ is_anonymous('visitor_id') }}
 
 )
 

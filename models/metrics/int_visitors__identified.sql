@@ -10,10 +10,7 @@ identified as (
 
     select * from visitors
     where
-        -- A person whom the product has not yet named.
-        left(visitor_id, 9) <> '_PENDO_T_'
-        -- The placeholder of Pendo's install snippet, sent when nobody filled it in.
-        and visitor_id <> 'VISITOR-UNIQUE-ID'
+        not {{ is_anonymous('visitor_id') }}
         -- Excluded in Pendo: staff, tests, people who objected.
         and not is_excluded
 

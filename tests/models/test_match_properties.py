@@ -69,6 +69,7 @@ class Warehouse:
 
     connection: duckdb.DuckDBPyConnection = field(repr=False)
     shared: tuple[str, str] = field(repr=False)
+    indexes: tuple[str, ...] = field(repr=False)
 
 
 def write_rules(root: Path, rules: Sequence[tuple[object, ...]]) -> None:
@@ -130,6 +131,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         shared.append((compiled / "int_matches__shared.sql").read_text())
     with duckdb.connect(transform.settings.warehouse) as connection:
         register(connection)
+        indexes = connection.execute(
+            "select sql from duckdb_indexes() where table_name = 'int_matches__candidates'"
+        ).fetchall()
         connection.execute("create table keys as from identity.int_keys")
         connection.execute("drop view identity.int_keys")
         connection.execute("create table identity.int_keys as from keys")
@@ -138,7 +142,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         connection.execute("drop table identity.int_matches__candidates")
         for model in ("int_matches__candidates", "matches", "match_conflicts"):
             connection.execute(f"create view identity.{model} as {(compiled / f'{model}.sql').read_text()}")
-        yield Warehouse(connection, (shared[0], shared[1]))
+        yield Warehouse(connection, (shared[0], shared[1]), tuple(sql for (sql,) in indexes))
 
 
 def matched(
@@ -260,3 +264,87 @@ def test_a_rule_that_cannot_work_stops_the_build_with_its_name(
         connection.execute("alter table salesforce.contact add column Usage_Minutes_30d__c double")
     with pytest.raises(TransformError, match=said):
         transform.build(lambda *_: None, *SELECTION)
+
+
+RATES = "run_at timestamp, crm varchar, object varchar, product_percent decimal(5, 2)"
+
+
+@pytest.mark.parametrize(
+    ("variables", "holds"),
+    [
+        ("{}", True),
+        ("{match_percent_at_least: {hubspot.contacts: 60}}", True),
+        ("{match_percent_at_least: {hubspot.contacts: 61}}", False),
+        ("{match_percent_at_least: {hubspot.contacts: 60, salesforce.Lead: 1}}", False),
+        ("{match_percent_at_least: {hubspot.contact: 1}}", False),
+        ("{match_percent_may_fall_by: 10}", True),
+        ("{match_percent_may_fall_by: 9}", False),
+    ],
+)
+def test_a_threshold_that_is_crossed_stops_the_build(rated: Transform, variables: str, *, holds: bool) -> None:
+    """Contacts fell from 70 to 60 percent; leads have nobody to match; a misspelt name is no threshold that holds."""
+    build = ("--select", "assert_match_rates_hold", "--vars", variables)
+    if holds:
+        assert rated.build(lambda *_: None, *build) == 1
+    else:
+        with pytest.raises(TransformError, match="assert_match_rates_hold"):
+            rated.build(lambda *_: None, *build)
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory: pytest.TempPathFactory) -> Transform:
+    """The rates of two runs, and the test of them."""
+    folder = tmp_path_factory.mktemp("rated")
+    transform = project(folder, RULES)
+    (folder / "tests/models").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/models/assert_match_rates_hold.sql", folder / "tests/models")
+    with duckdb.connect(transform.settings.warehouse) as connection:
+        connection.execute(f"create table identity.match_rates ({RATES})")
+        connection.execute(
+            "insert into identity.match_rates values ('2026-01-01', 'hubspot', 'contacts', 70), "
+            "('2026-01-02', 'hubspot', 'contacts', 60), ('2026-01-02', 'salesforce', 'Lead', null)"
+        )
+    return transform
+
+
+@pytest.mark.parametrize(
+    ("seed", "missing"),
+    [("match_overrides", "decided_by"), ("match_overrides", "reason"), ("match_rules", "decided_by")],
+)
+def test_a_decision_without_who_or_why_stops_the_build(tmp_path: Path, seed: str, missing: str) -> None:
+    transform = project(tmp_path, RULES)
+    decided = {"decided_by": "RevOps", "reason": "The same person", missing: ""}
+    if seed == "match_rules":
+        write_rules(tmp_path, RULES)
+        path = tmp_path / "seeds/match_rules.csv"
+        path.write_text(path.read_text().replace(",Test,Test", f",{decided['decided_by']},{decided['reason']}", 1))
+    else:
+        (tmp_path / "seeds/match_overrides.csv").write_text(
+            "left_system,left_object,left_id,right_system,right_object,right_id,decision,decided_by,reason\n"
+            f"pendo,visitor,v1,salesforce,Contact,c1,match,{decided['decided_by']},{decided['reason']}\n"
+        )
+    with pytest.raises(TransformError, match=f"not_null_{seed}_{missing}"):
+        transform.build(lambda *_: None, "--select", seed)
+
+
+def test_a_second_match_of_one_record_stops_the_build(warehouse: Warehouse) -> None:
+    """The indexes that dbt made over the pairs hold for matches, and not for conflicts."""
+    assert len(warehouse.indexes) == 2
+    with duckdb.connect() as connection:
+        connection.execute("create schema identity")
+        connection.execute(
+            "create table identity.int_matches__candidates (left_system varchar, left_object varchar, left_id varchar, "
+            "right_system varchar, right_object varchar, right_id varchar, left_count integer, right_count integer, "
+            "is_superseded boolean)"
+        )
+        for index in warehouse.indexes:
+            connection.execute(index)
+        row = (
+            "insert into identity.int_matches__candidates values ('pendo', 'visitor', ?, 'hubspot', ?, ?, 1, ?, false)"
+        )
+        connection.execute(row, ["v1", "contacts", "c1", 1])
+        connection.execute(row, ["v1", "contacts", "c2", 2])
+        connection.execute(row, ["v2", "companies", "c1", 1])
+        for twice in (["v1", "contacts", "c3", 1], ["v3", "contacts", "c1", 1]):
+            with pytest.raises(duckdb.ConstraintException):
+                connection.execute(row, twice)
