@@ -123,7 +123,16 @@ def finish_interrupted(context: dg.AssetExecutionContext) -> None:
             steps.apply(SETTINGS, sealed, lambda *_: None)
 
 
-@dbt_assets(manifest=MANIFEST, name="dbt_build")
+class Model(DagsterDbtTranslator):
+    """A dbt model or seed, in the group of its folder."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Name staging, identity, metrics, activations, plans, audit or seeds."""
+        _project, *folders, _name = dbt_resource_props["fqn"]
+        return str(folders[0]) if folders else "seeds"
+
+
+@dbt_assets(manifest=MANIFEST, name="dbt_build", dagster_dbt_translator=Model())
 def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Seeds, models and their tests."""
     with at_work():

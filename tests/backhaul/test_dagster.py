@@ -14,7 +14,7 @@ from backhaul import steps
 from tests.conftest import ROOT, Loop, looping
 
 dg = pytest.importorskip("dagster")
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 VENDORS = {"hubspot", "salesforce", "pendo"}
 
 
