@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from activators.activation import Activation
 from activators.apply import Run, apply_plan, refuse_stale
+from activators.builds import refuse_behind, refuse_unbuilt
 from activators.check import Asked, Checked, unset
 from activators.check import ask as ask_all
 from activators.check import check as check_all
@@ -24,12 +25,14 @@ from activators.declarations import landed_objects, landed_tables, read_activati
 from activators.destinations import Restraint, connect, connectors
 from activators.errors import PlanError
 from activators.journal import Journal, read_history
-from activators.plan import Plan, Verdict, latest_plan, read_plan, refuse_unbuilt, seal_plan
+from activators.plan import Plan, Verdict, latest_plan, read_plan
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
-from activators.sending import Progress
+from activators.sealing import seal_plan
+from activators.sending import Applied, Progress
 from activators.undo import plan_undo
 from activators.verify import reread
+from activators.written import read_run
 from backhaul.settings import Settings
 from loaders import Landing, Wanted
 from loaders import load as load_all
@@ -182,7 +185,8 @@ def plan(
     settings: Settings, declared: Sequence[Activation], *, retry_rejected: bool = False, verify: bool = False
 ) -> Plan:
     """Seal a plan of the declared activations. With `verify`, what was edited since the landing is held back."""
-    refuse_unbuilt(declared, settings.target, settings.journal, _run_results(settings.target))
+    refuse_unbuilt(declared, settings.target, _run_results(settings.target))
+    refuse_behind(declared, settings.warehouse, settings.target, settings.journal)
     seal = partial(seal_plan, declared, settings.warehouse, retry_rejected=retry_rejected)
     verdicts: dict[str, list[Verdict]] = {}
     if verify:
@@ -200,10 +204,12 @@ async def _reread(settings: Settings, draft: Plan) -> dict[str, list[Verdict]]:
 
 
 def undo(settings: Settings, run_id: str, declared: Sequence[Activation]) -> Plan:
-    """Seal a plan that takes a run back."""
+    """Seal a plan that takes a run back. Only the CRMs that the run wrote to are asked."""
+    run = read_run(settings.journal, run_id)
+    needed = _destinations([activation for activation in declared if activation.name in run.activations])
 
     async def read() -> Plan:
-        async with connect(_destinations(declared), settings.credentials(), _restraint(settings)) as destinations:
+        async with connect(needed, settings.credentials(), _restraint(settings)) as destinations:
             return await plan_undo(run_id, declared, destinations, settings.journal, settings.plans)
 
     return asyncio.run(read())
@@ -229,6 +235,9 @@ def apply(
         raise PlanError(f"{lock.lock_file}: another apply is running; wait for it") from None
     with held:
         history = read_history(settings.journal, sealed.plan_id)
+        if history is not None and history.ended and not sealed.changes:
+            # Said once already; there is nothing that could be done twice.
+            return Run(history.run_id, sealed.plan_id, tuple(Applied(item.name) for item in sealed.activations))
         refuse_stale(sealed, history, settings.target)
         now = dt.datetime.now(dt.UTC)
         names = [item.name for item in sealed.activations if item.changes]
