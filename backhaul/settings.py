@@ -10,9 +10,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from activators.destinations import Credentials, Restraint, connectors
-from activators.hubspot import CALLS, SECONDS
-from activators.limits import Window
+from activators.destinations import Credentials, connectors
 from loaders import LoadSettings
 
 
@@ -96,17 +94,9 @@ class Settings(BaseSettings):
             journal_dir=self.journal,
             hubspot_base_url=self.hubspot_base_url,
             hubspot_access_token=self.hubspot_access_token.get_secret_value(),
-            hubspot_window=self._hubspot_window(),
             salesforce_base_url=self.salesforce_base_url,
             salesforce_client_id=self.salesforce_client_id.get_secret_value(),
             salesforce_client_secret=self.salesforce_client_secret.get_secret_value(),
             pendo_base_url=self.pendo_base_url,
             pendo_integration_key=self.pendo_integration_key.get_secret_value(),
         )
-
-    def _hubspot_window(self) -> Window | None:
-        """The window that apply keeps, which counts the calls of a load, too."""
-        token = self.hubspot_access_token.get_secret_value()
-        if not token:
-            return None
-        return Restraint(self.state / "limits").window("hubspot", CALLS, SECONDS, self.hubspot_base_url, token)

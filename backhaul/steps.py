@@ -7,6 +7,8 @@ import datetime as dt
 import secrets
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import orjson
 from filelock import FileLock, Timeout
 
+from activators import hubspot
 from activators.activation import Activation
 from activators.apply import Run, apply_plan, refuse_stale
 from activators.builds import refuse_behind, refuse_unbuilt
@@ -62,7 +65,11 @@ def vendors(settings: Settings) -> tuple[str, ...]:
 
 def load(settings: Settings, vendors: Sequence[str], progress: Callable[[str, str, int], None]) -> tuple[Landing, ...]:
     """Land the vendors. The properties to ask for are those of the project's sources and activations."""
-    return load_all(vendors, settings.load_settings(), wanted(read_manifest(settings.manifest)), progress)
+    asked = wanted(read_manifest(settings.manifest))
+    account = settings.hubspot_base_url, settings.hubspot_access_token.get_secret_value()
+    # The window of apply: a load and an apply at once are no more calls than HubSpot takes.
+    with closing(_restraint(settings).window("hubspot", hubspot.CALLS, hubspot.SECONDS, *account)) as window:
+        return load_all(vendors, replace(settings.load_settings(), hubspot_window=window), asked, progress)
 
 
 def wanted(manifest: Mapping[str, Any]) -> Wanted:

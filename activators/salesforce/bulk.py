@@ -35,8 +35,8 @@ _ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
 _UNFIT = frozenset({"InvalidBatch", "ClientInputError"})
 # Seconds between two looks at a job: the first, how much longer each next one is, and the longest.
 _FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 1.0, 1.5, 30.0
-# Seconds after which a job that has not ended is aborted. Salesforce works a batch of 10,000 rows off in minutes, and tries
-# it again for hours where the org is busy; a nightly run should not run into the next working day.
+# Seconds after which a job that has not ended is aborted. Salesforce works a batch of 10,000 rows off in minutes, or in
+# hours where the org is busy; a nightly run should not run into the next working day.
 LONGEST_JOB = 4 * 3_600.0
 
 

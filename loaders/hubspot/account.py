@@ -184,7 +184,7 @@ def account_of(settings: LoadSettings) -> Account:
     vendor = Vendor("HubSpot", settings.hubspot_base_url, authorise, judge, (token,), window)
     if settings.unpaced:
         return Account(vendor, Limiters(None, None, None))
-    # A window that is shared counts every call; ours would be a second one of the same length.
+    # A window that is shared counts every call, and searches, too, which HubSpot counts apart.
     return Account(vendor, replace(_limiters(token), calls=None) if window else _limiters(token))
 
 
