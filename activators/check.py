@@ -15,10 +15,11 @@ import orjson
 
 from activators.activation import Activation, Property
 from activators.connectors import Connector, Destination, Probe
-from activators.declarations import Mistake, Place, survey
+from activators.declarations import Mistake, Place, survey, wrong_type
 from activators.destinations import connectors, missing_settings
 from activators.errors import Unauthorized, VendorError
-from activators.plan import Plan, open_warehouse
+from activators.plan import Plan
+from activators.warehouse import open_warehouse
 
 _NAMED = 5
 
@@ -167,6 +168,8 @@ def _compare(activation: Activation, fields: Mapping[tuple[str, str], Field]) ->
     for item in activation.properties:
         field = here.get(item.name.lower())
         lacking = lacking or field is None
+        if field is not None and field.family != item.type.family:
+            yield wrong_type(activation, item, field.type)
         for what, mend in _unfit(item, field, connector):
             yield Mistake(Place(activation.path, activation.name, item.column), what, mend)
     groups = {field.group for field in here.values() if field.group}
@@ -183,9 +186,7 @@ def _unfit(item: Property, field: Field | None, connector: Connector) -> Iterato
     if field.is_read_only:
         yield f"{named} is calculated, or not ours to write", "map another property"
     if field.family != item.type.family:
-        mend = "map another property or cast the column"
-        yield f"the column is a {item.type.family}, and {named} a {field.type}", mend
-        return
+        return  # told above
     if field.fraction_digits is not None and item.type.scale > field.fraction_digits:
         yield (
             f"the column has {item.type.scale} digits after the point, and {named} keeps {field.fraction_digits}",

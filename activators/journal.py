@@ -1,7 +1,7 @@
 """The write-ahead journal: what is about to be sent, on disk before it is, then what the vendor said.
 
-One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`, which says
-what became of each activation's records. A batch that a vendor's job takes has a `job` between the two.
+One file a run, one JSON object a line: `run`, then for each batch an `intent` and an `outcome`, at last `end`, which
+says what became of each activation's records. A batch that a vendor's job takes has a `job` between the two.
 The loaders land these files as the ledger; their shape is an interface.
 """
 
@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
@@ -254,97 +253,17 @@ class Journal:
 def read_history(folder: Path, plan_id: str) -> History | None:
     """What the journals say of a plan, or None when it was never started. Writes nothing."""
     for path in sorted(folder.glob("*.jsonl"), reverse=True):
-        lines = _lines(path)
+        lines = read_lines(path)
         run = next(lines, None)
         if run is not None and run["plan_id"] == plan_id:
             return _history(run["run_id"], lines)
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """What one run wrote, or tried to write, of one record."""
-
-    run_id: str
-    activation: str
-    destination: str
-    object: str
-    record: RecordChanges
-    # None while no answer is known.
-    result: Result | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One run, as its journal tells it. `status` is complete, partial, or open while it has not ended."""
-
-    run_id: str
-    plan_id: str
-    started_at: dt.datetime
-    status: str
-    activations: tuple[str, ...]
-    confirmed: int
-    rejected: int
-    unknown: int
-
-
-def read_runs(folder: Path) -> Iterator[RunSummary]:
-    """Every run, the newest first."""
-    for path in sorted(folder.glob("*.jsonl"), reverse=True):
-        lines = list(_lines(path))
-        if lines:
-            end = next((line for line in lines if line["type"] == "end"), {"status": "open"})
-            counts = Counter(
-                write.result.status if write.result else "unknown" for write in read_writes(folder, path.stem)
-            )
-            yield RunSummary(
-                path.stem,
-                lines[0]["plan_id"],
-                dt.datetime.fromisoformat(lines[0]["started_at"]),
-                end["status"],
-                tuple(lines[0]["activations"]),
-                counts["confirmed"],
-                counts["rejected"],
-                counts["unknown"],
-            )
-
-
-def read_writes(folder: Path, run_id: str) -> Iterator[Write]:
-    """What a run wrote, each record once, with its last answer. Raises PlanError when there is no such run."""
-    path = folder / f"{run_id}.jsonl"
-    if not path.is_file():
-        raise PlanError(f"{path}: no such run; `backhaul runs` lists them")
-    writes: dict[tuple[str, str], Write] = {}
-    answers: dict[tuple[int, str], Result] = {}
-    batches: dict[tuple[str, str], int] = {}
-    for line in _lines(path):
-        if line["type"] == "intent":
-            for record in line["records"]:
-                key = line["activation"], record["id"]
-                batches[key] = line["batch"]
-                writes[key] = Write(
-                    run_id, line["activation"], line["destination"], line["object"], _record_changes(record), None
-                )
-        elif line["type"] == "outcome":
-            answers |= {(line["batch"], item["id"]): _result(item) for item in line["results"]}
-    for key, write in writes.items():
-        yield replace(write, result=answers.get((batches[key], key[1])))
-
-
-def last_written(folder: Path, activation: str) -> dt.datetime | None:
-    """When the newest run that sent an activation's records was last heard of, by our clock. None when none did."""
-    for path in sorted(folder.glob("*.jsonl"), reverse=True):
-        lines = _lines(path)
-        run = next(lines, None)
-        if run is not None and activation in run["activations"] and any(line["type"] == "intent" for line in lines):
-            return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
-    return None
-
-
 def read_batch(path: Path, batch: int) -> list[RecordChanges]:
     """The records that a batch was to write."""
-    line = next(line for line in _lines(path) if line["type"] == "intent" and line["batch"] == batch)
-    return [_record_changes(record) for record in line["records"]]
+    line = next(line for line in read_lines(path) if line["type"] == "intent" and line["batch"] == batch)
+    return [record_changes(record) for record in line["records"]]
 
 
 def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
@@ -366,27 +285,33 @@ def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
                 key = activation_of[line["batch"]], item["id"]
                 answered[key] = item["status"]
                 if item["status"] == "rejected":
-                    rejections[key] = _result(item)
+                    rejections[key] = result_of(item)
         elif line["type"] == "end":
             ended = True
     last_batch = max(activation_of, default=0)
     return History(run_id, last_batch, answered, frozenset(intended), ended, rejections, jobs)
 
 
-def _record_changes(record: Mapping[str, Any]) -> RecordChanges:
+def record_changes(record: Mapping[str, Any]) -> RecordChanges:
+    """Read a record of an intent."""
     changes = (Change(item["property"], item["family"], item["before"], item["after"]) for item in record["changes"])
     return RecordChanges(record["id"], tuple(changes))
 
 
-def _result(item: Mapping[str, Any]) -> Result:
+def result_of(item: Mapping[str, Any]) -> Result:
+    """Read a record's result of an outcome."""
     written_at = item["written_at"] and dt.datetime.fromisoformat(item["written_at"])
     return Result(item["id"], item["status"], written_at, item["code"], item["message"])
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_lines(path: Path, holding: bytes = b"") -> Iterator[Mapping[str, Any]]:
+    """The whole lines of a journal, one at a time: those that hold some bytes, where they are given.
+
+    Raises PlanError for a line that is not what was written.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if line.endswith(b"\n"):
+            if line.endswith(b"\n") and holding in line:
                 try:
                     yield orjson.loads(line)
                 except orjson.JSONDecodeError:

@@ -35,8 +35,8 @@ class Usage:
 class Window:
     """A rolling window of one account's calls; with a file, every process that names it shares the window.
 
-    The vendor counts a call when it arrives, which is somewhere between its leaving and its answer. So a call leaves the
-    window so many seconds after its answer: none comes too early, and none waits longer than its forerunner took.
+    The vendor counts a call when it arrives, which is somewhere between its leaving and its answer. So a call leaves
+    the window so many seconds after its answer: none comes too early, nor waits longer than its forerunner took.
     """
 
     calls: int
@@ -64,7 +64,7 @@ class Window:
     async def turn(self) -> AsyncIterator[None]:
         """Wait until a call may leave; it has been answered when the block ends."""
         async with self._first:
-            while isinstance(call := self._try(), float):
+            while isinstance(call := self._try(), float):  # noqa: ASYNC110  the time to wait for is known
                 await asyncio.sleep(call)
         try:
             yield

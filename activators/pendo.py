@@ -21,7 +21,7 @@ from activators.connectors import Connector, Probe
 from activators.errors import Unauthorized, VendorError
 from activators.journal import Change, RecordChanges, Result, Stored
 from activators.limits import Usage, Window
-from activators.transport import Again, Caller, halve, retry_after, understanding
+from activators.transport import Again, Caller, Refusal, isolate, retry_after, understanding
 from activators.values import same_value
 
 # Pendo names no limit. Others count on a hundred calls a second; a night of ours needs a few hundred in all.
@@ -46,6 +46,7 @@ REFUSED = "REFUSED"
 UNKNOWN_FIELD = "UNKNOWN_FIELD"
 WRONG_TYPE = "WRONG_TYPE"
 BAD_REQUEST = "BAD_REQUEST"
+TOO_LARGE = "TOO_LARGE"
 _TEXTS_SHOWN = 3
 
 
@@ -91,13 +92,27 @@ class Pendo:
         """Write values of visitors or accounts. Every record gets exactly one result, whatever Pendo answers.
 
         Pendo counts what it wrote and does not name it. Where its counts leave a doubt, it is asked what it holds.
+        Raises RefusedThroughout for a batch that is wrong wherever one looks.
         """
-        return await self._write(object_type, records)
 
-    async def _write(
-        self, object_type: str, records: Sequence[RecordChanges], *, are_fields_known: bool = False
-    ) -> list[Result]:
-        """Write records; `are_fields_known` when the fields have been compared with the schema already."""
+        async def attempt(some: Sequence[RecordChanges]) -> list[Result] | Refusal:
+            return await self._write(object_type, some)
+
+        answer = await attempt(records)
+        if not isinstance(answer, Refusal):
+            return answer
+        if answer.code != BAD_REQUEST:
+            return await isolate(attempt, records, answer)
+        # A field that the schema lacks refuses the whole: the records with such a field are known without a call each.
+        found = await self.definitions(object_type)
+        unfit = [result for item in records if (result := _unfit(object_type, item, found)) is not None]
+        if not unfit:
+            return await isolate(attempt, records, answer)
+        named = {result.record_id for result in unfit}
+        rest = [item for item in records if item.record_id not in named]
+        return [*unfit, *(await isolate(attempt, rest) if rest else ())]
+
+    async def _write(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result] | Refusal:
         response = await self.caller.send(
             "POST",
             f"/api/v1/metadata/{object_type}/{GROUP}/value",
@@ -113,13 +128,11 @@ class Pendo:
         if status == httpx.codes.REQUEST_TIMEOUT and len(records) == 1:
             # It may have been written all the same.
             return [Result(records[0].record_id, "unknown", None, None, message)]
-        if status == httpx.codes.BAD_REQUEST and not are_fields_known:
-            return await self._write_what_fits(object_type, records)
-        if status in {httpx.codes.BAD_REQUEST, httpx.codes.REQUEST_TIMEOUT, httpx.codes.REQUEST_ENTITY_TOO_LARGE}:
-            # One bad value sinks the call, and Pendo does not say whose; a slow call may have been too large.
-            return await halve(
-                lambda half: self._write(object_type, half, are_fields_known=True), records, BAD_REQUEST, message
-            )
+        if status == httpx.codes.BAD_REQUEST:
+            # One bad value sinks the call, and Pendo does not say whose.
+            return Refusal(BAD_REQUEST, message)
+        if status in {httpx.codes.REQUEST_TIMEOUT, httpx.codes.REQUEST_ENTITY_TOO_LARGE}:
+            return Refusal(TOO_LARGE, message)
         body = _expect(response)
         with understanding(response, "Pendo"):
             missing = set(body.get("missing") or ())
@@ -131,16 +144,6 @@ class Pendo:
         if all_written:
             return [*gone, *(Result(item.record_id, "confirmed", at) for item in rest)]
         return [*gone, *await self._look(object_type, rest, errors)]
-
-    async def _write_what_fits(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:
-        """After a refusal of the whole: reject the records with a field that the schema lacks, write the others."""
-        found = await self.definitions(object_type)
-        refused = {
-            item.record_id: result for item in records if (result := _unfit(object_type, item, found)) is not None
-        }
-        rest = [item for item in records if item.record_id not in refused]
-        written = await self._write(object_type, rest, are_fields_known=True) if rest else []
-        return [*refused.values(), *written]
 
     async def _look(self, object_type: str, records: Sequence[RecordChanges], errors: Sequence[str]) -> list[Result]:
         """Tell of records that Pendo's counts leave in doubt what they hold, and what Pendo said of those left."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from activators.activation import Activation, Property
 from activators.connectors import Destination
+from activators.declarations import wrong_type
 from activators.destinations import connectors
 from activators.errors import DeclarationError
 
@@ -58,9 +59,7 @@ def misfits(activation: Activation, found: Mapping[str, str]) -> list[str]:
     """A line for each property that the CRM has with a type that cannot hold the column."""
     holds = connectors()[activation.destination].holds
     return [
-        f"{activation.path}: exposure {activation.name}: column {item.column} is a {item.type.family}, but "
-        f"{activation.destination} has property {item.name} as {found[item.name.lower()]}; "
-        "map another property or cast the column"
+        str(wrong_type(activation, item, found[item.name.lower()]))
         for item in activation.properties
         if item.name.lower() in found and found[item.name.lower()] not in holds[item.type.family]
     ]

@@ -113,13 +113,13 @@ Attempt = Callable[[Sequence[RecordChanges]], Awaitable[list[Result] | Refusal]]
 """Sends records in one call: a result for each, or the refusal of all."""
 
 
-async def isolate(attempt: Attempt, records: Sequence[RecordChanges]) -> list[Result]:
+async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: Refusal | None = None) -> list[Result]:
     """Send a batch, and where it is refused as a whole, find the records that are to blame: those are rejected.
 
-    Before a refused batch is halved, a few of its records are sent alone, until one is taken. Raises RefusedThroughout
+    A batch that has been `refused` already is not sent whole again. Before a refused batch is halved, a few of its records are sent alone, until one is taken. Raises RefusedThroughout
     when none is: then the rest is likely as bad, and would cost two calls a record.
     """
-    answer = await attempt(records)
+    answer = refused or await attempt(records)
     if not isinstance(answer, Refusal):
         return answer
     if len(records) <= _PROBES:

@@ -6,10 +6,12 @@ Decided here and not in a model, as it needs what the CRM says at this moment. R
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -18,16 +20,19 @@ from activators.activation import Activation, Guards
 from activators.connectors import Destination
 from activators.destinations import connectors
 from activators.errors import PlanError
-from activators.journal import Change, Stored, Write, read_runs, read_writes
-from activators.plan import Plan, seal_tables
+from activators.journal import Change, Stored
+from activators.plan import Plan
+from activators.sealing import seal_tables
 from activators.values import same_value
+from activators.written import later_runs, read_writes
 
 # One value of one record, and what is locked with it.
 COLUMNS = ("record_id", "property", "family", "current_value", "desired_value", "decision", "reason", "lock_group")
 Row = tuple[str, str, str, str | None, str | None, str, str, str | None]
 
-# What the newest of the later runs wrote, by activation, record and property.
-Later = dict[tuple[str, str, str], str | None]
+# Values that are held in memory at once, on their way from the journals; past its limit DuckDB uses the disk.
+_VALUES = 50_000
+_MEMORY = "512MB"
 
 
 async def plan_undo(
@@ -37,35 +42,35 @@ async def plan_undo(
     journal: Path,
     plans: Path,
 ) -> Plan:
-    """Seal a plan that takes a run back.
+    """Seal a plan that takes a run back. `destinations` are those of the run's activations.
 
     Raises PlanError when there is no such run, it wrote nothing, or its activations are declared no more.
     """
     declared = {activation.name: activation for activation in activations}
-    # What was refused is not there; what was never answered may be, and the CRM is asked.
-    writes = [
-        write for write in read_writes(journal, run_id) if write.result is None or write.result.status != "rejected"
-    ]
-    if not writes:
-        raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
-    later = _later_writes(journal, run_id)
-    undone: list[Activation] = []
-    with duckdb.connect() as connection:
-        connection.execute("create schema plans")
+    with TemporaryDirectory() as folder, duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{_MEMORY}'")
+        connection.execute("set temp_directory = ?", [folder])
         connection.execute(
             """
+            create schema plans;
             create table plans.int_crm_quotas (crm varchar, daily_calls bigint, remaining_calls bigint);
             create table plans.int_crm_properties (crm varchar, object varchar, property varchar, fingerprint varchar);
+            create schema undo;
             """
         )
-        connection.execute("create schema undo")
-        for name, group in groupby(sorted(writes, key=lambda write: write.activation), lambda write: write.activation):
+        _fill(connection, "written", [run_id], journal)
+        _fill(connection, "later", later_runs(journal, run_id), journal)
+        undone: list[Activation] = []
+        for name, records in connection.execute(
+            "select activation, count(distinct record_id) from undo.written group by activation order by activation"
+        ).fetchall():
             if name not in declared:
                 raise PlanError(f"run {run_id} wrote for {name}, which is declared no more; declare it again")
             activation = declared[name]
-            written = list(group)
-            rows = await _rows(activation, written, destinations[activation.destination], later)
-            undone.append(_tabled(connection, activation, len(written), rows))
+            await _decide(connection, activation, destinations[activation.destination])
+            undone.append(_restoring(connection, activation, records))
+        if not undone:
+            raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
         for name, destination in destinations.items():
             # The answers to the reading say how much of the day is left.
             usage = destination.caller.usage
@@ -86,55 +91,107 @@ def restore(change: Change, stored: Stored | None, *, is_newest: bool = True) ->
     return ("send", "differs") if same_value(change.family, now, change.after) else ("hold", "edited_in_crm")
 
 
-def _later_writes(journal: Path, run_id: str) -> Later:
-    later: Later = {}
-    for run in read_runs(journal):  # the newest first
-        if run.run_id <= run_id:
-            break
-        for write in read_writes(journal, run.run_id):
-            if write.result is None or write.result.status != "rejected":
-                for change in write.record.changes:
-                    later.setdefault((write.activation, write.record.record_id, change.property), change.after)
-    return later
+def _fill(connection: duckdb.DuckDBPyConnection, table: str, run_ids: Iterable[str], journal: Path) -> None:
+    """Put what runs wrote into a table, a row for each value, and none that was refused."""
+    names = ("activation", "record_id", "run_id", "property", "family", "before_value", "after_value")
+    connection.execute(f"create table undo.{table} ({', '.join(f'{name} varchar' for name in names)})")
+    values = (
+        (
+            write.activation,
+            write.record.record_id,
+            write.run_id,
+            change.property,
+            change.family,
+            change.before,
+            change.after,
+        )
+        for run_id in run_ids
+        for write in read_writes(journal, run_id)
+        if write.may_stand
+        for change in write.record.changes
+    )
+    while some := list(islice(values, _VALUES)):
+        _append(connection, f"undo.{table}", names, some)
 
 
-async def _rows(activation: Activation, writes: Sequence[Write], destination: Destination, later: Later) -> list[Row]:
-    """Compare what a run wrote with what the CRM holds now, in the destination's own batches."""
-    rows: list[Row] = []
-    size = destination.records_per_call
+def _append(
+    connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], rows: Sequence[tuple[str | None, ...]]
+) -> None:
+    columns = [pa.array(list(column), pa.string()) for column in zip(*rows, strict=True)]
+    connection.register("fresh_rows", pa.table(columns, names=list(names)))
+    connection.execute(f"insert into {table} select * from fresh_rows")  # noqa: S608  a name of ours
+    connection.unregister("fresh_rows")
+
+
+async def _decide(connection: duckdb.DuckDBPyConnection, activation: Activation, destination: Destination) -> None:
+    """Compare what a run wrote with what the CRM holds now, in the destination's own batches; keep what to do."""
+    table = f'undo."{activation.name}"'
+    connection.execute(f"create table {table} ({', '.join(f'{name} varchar' for name in COLUMNS)})")
     parent = connectors()[activation.destination].lock_fields.get(activation.object)
-    for start in range(0, len(writes), size):
-        batch = [write.record for write in writes[start : start + size]]
-        properties = sorted({change.property for record in batch for change in record.changes})
+    decided: list[Row] = []
+    records = _records(connection.cursor(), activation)
+    while batch := list(islice(records, destination.records_per_call)):
+        properties = sorted({change.property for _, changes in batch for change, _ in changes})
         properties += [parent] if parent else []
-        found = await destination.read(activation.object, [record.record_id for record in batch], properties)
-        for record in batch:
-            stored = found.get(record.record_id)
-            for change in record.changes:
-                key = activation.name, record.record_id, change.property
-                # A later run that has been taken back, too, left what this one wrote.
-                is_newest = key not in later or same_value(change.family, later[key], change.after)
-                decided = restore(change, stored, is_newest=is_newest)
-                if decided:
+        found = await destination.read(activation.object, [record_id for record_id, _ in batch], properties)
+        for record_id, changes in batch:
+            stored = found.get(record_id)
+            group = stored.values.get(parent) if stored and parent else None
+            for change, is_newest in changes:
+                decision = restore(change, stored, is_newest=is_newest)
+                if decision:
                     current = stored.values.get(change.property) if stored else None
-                    group = stored.values.get(parent) if stored and parent else None
-                    value = record.record_id, change.property, change.family, current, change.before
-                    rows.append((*value, *decided, group))
-    return rows
+                    decided.append(
+                        (record_id, change.property, change.family, current, change.before, *decision, group)
+                    )
+        if len(decided) >= _VALUES:
+            _append(connection, table, COLUMNS, decided)
+            decided = []
+    if decided:
+        _append(connection, table, COLUMNS, decided)
 
 
-def _tabled(
-    connection: duckdb.DuckDBPyConnection, activation: Activation, records: int, rows: Sequence[Row]
-) -> Activation:
+def _records(
+    cursor: duckdb.DuckDBPyConnection, activation: Activation
+) -> Iterator[tuple[str, list[tuple[Change, bool]]]]:
+    """What the run changed of each record, and whether no later run wrote another value."""
+    cursor.execute(
+        """
+        with newest as (
+            select record_id, property, arg_max_null(after_value, run_id) as after_value
+            from undo.later
+            where activation = $1
+            group by record_id, property
+        )
+
+        select
+            written.record_id, written.property, written.family, written.before_value, written.after_value,
+            newest.record_id is not null as has_later, newest.after_value
+        from undo.written
+        left join newest on written.record_id = newest.record_id and written.property = newest.property
+        where written.activation = $1
+        order by written.record_id, written.property
+        """,
+        [activation.name],
+    )
+    rows = (row for some in iter(lambda: cursor.fetchmany(_VALUES), []) for row in some)
+    for record_id, of_record in groupby(rows, key=itemgetter(0)):
+        yield (
+            record_id,
+            [
+                # A later run that has been taken back, too, left what this one wrote.
+                (Change(name, family, before, after), not has_later or same_value(family, later, after))
+                for _, name, family, before, after, has_later, later in of_record
+            ],
+        )
+
+
+def _restoring(connection: duckdb.DuckDBPyConnection, activation: Activation, records: int) -> Activation:
     """The activation with its relations in this connection: what a seal reads of a plan model and of its sync model."""
     name = activation.name
     connection.execute(f'create table undo."{name}_records" as select unnest(range(?)) as record', [records])
-    columns = zip(*rows, strict=True) if rows else [[] for _ in COLUMNS]
-    table = pa.table([pa.array(list(column), pa.string()) for column in columns], names=COLUMNS)
-    connection.register("decided", table)
     # A plan model says which records its sync model has lost (has_left); here every record is one of the run's.
-    connection.execute(f'create table undo."{name}" as select *, false as has_left from decided')  # noqa: S608  a dbt name
-    connection.unregister("decided")
+    connection.execute(f'alter table undo."{name}" add column has_left boolean default false')
     return replace(
         activation,
         sync_relation=f'undo."{name}_records"',

@@ -23,8 +23,8 @@ from rich.prompt import Confirm
 
 from activators.declarations import read_manifest
 from activators.errors import ActivationError, PlanError, Stopped
-from activators.journal import read_runs, read_writes
 from activators.plan import Plan
+from activators.written import read_runs, record_history
 from backhaul import report, steps
 from backhaul.logbook import SyncHeld, read_syncs
 from backhaul.markdown import markdown as plan_markdown
@@ -98,11 +98,15 @@ def load(
 
 
 @app.command()
-def provision() -> None:
+def provision(
+    select: Annotated[
+        list[str] | None, typer.Option("-s", "--select", help="An activation to provision; all by default.")
+    ] = None,
+) -> None:
     """Create the property groups, properties and fields that the activations need and the CRMs lack."""
     settings = Settings()
     Transform(settings, Path.cwd()).parse()
-    out.print(report.provisioned(steps.provision(settings, steps.activations(settings))))
+    out.print(report.provisioned(steps.provision(settings, steps.activations(settings, select or ()))))
 
 
 @app.command()
@@ -214,12 +218,7 @@ def apply(  # noqa: PLR0913, PLR0917 - options of a command line
     sealed = steps.open_plan(settings, name)
     if sealed.warnings and not confirm_guards:
         raise PlanError(f"{'; '.join(sealed.warnings)}: look at the plan, then add --confirm-guards")
-    if not sealed.changes:
-        _print_json({"run_id": None, "plan_id": sealed.plan_id, "activations": []}) if json else out.print(
-            "Nothing to send."
-        )
-        return
-    if not yes:
+    if not yes and sealed.changes:
         if not sys.stdin.isatty():
             raise PlanError(f"plan {sealed.plan_id} is not confirmed; add --yes")
         err.print(report.plan(sealed))
@@ -229,8 +228,11 @@ def apply(  # noqa: PLR0913, PLR0917 - options of a command line
         done = steps.apply(settings, sealed, progress, verify=verify, keep_going=keep_going)
     if json:
         _print_json(report.run_json(done))
-    else:
+    elif sealed.changes:
         out.print(report.run(done))
+    else:
+        # The run is in the journal all the same: that nothing was to be sent is a success, too.
+        out.print("Nothing to send.")
     raise typer.Exit(0 if done.complete else EXIT_PARTIAL)
 
 
@@ -306,12 +308,7 @@ def history(activation: str, record: str, json: Json = False) -> None:
     """Show everything that was written to one record, and the values that it replaced."""
     settings = Settings()
     steps.activations(settings, [activation])
-    writes = [
-        write
-        for summary in read_runs(settings.journal)
-        for write in read_writes(settings.journal, summary.run_id)
-        if (write.activation, write.record.record_id) == (activation, record)
-    ]
+    writes = list(record_history(settings.journal, activation, record))
     if json:
         _print_json(report.history_json(writes))
     else:

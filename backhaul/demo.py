@@ -21,7 +21,8 @@ from rich.table import Table
 
 from activators.apply import Run
 from activators.errors import ActivationError
-from activators.plan import ActivationPlan, Plan, open_warehouse
+from activators.plan import ActivationPlan, Plan
+from activators.warehouse import open_warehouse
 from backhaul import report, steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from activators.apply import Run
 from activators.check import Asked, Checked
-from activators.journal import RunSummary, Write
 from activators.plan import ActivationPlan, Plan, shown
 from activators.provision import Provisioned
+from activators.written import RunSummary, Write
 from backhaul.logbook import SyncSummary
 from loaders import Landing
 

@@ -7,6 +7,8 @@ import datetime as dt
 import secrets
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from typing import Any
 import orjson
 from filelock import FileLock, Timeout
 
+from activators import hubspot
 from activators.activation import Activation
 from activators.apply import Run, apply_plan, refuse_stale
+from activators.builds import refuse_behind, refuse_unbuilt
 from activators.check import Asked, Checked, unset
 from activators.check import ask as ask_all
 from activators.check import check as check_all
@@ -24,12 +28,14 @@ from activators.declarations import landed_objects, landed_tables, read_activati
 from activators.destinations import Restraint, connect, connectors
 from activators.errors import PlanError
 from activators.journal import Journal, read_history
-from activators.plan import Plan, Verdict, latest_plan, read_plan, refuse_unbuilt, seal_plan
+from activators.plan import Plan, Verdict, latest_plan, read_plan
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
-from activators.sending import Progress
+from activators.sealing import seal_plan
+from activators.sending import Applied, Progress
 from activators.undo import plan_undo
 from activators.verify import reread
+from activators.written import read_run
 from backhaul.settings import Settings
 from loaders import Landing, Wanted
 from loaders import load as load_all
@@ -59,7 +65,11 @@ def vendors(settings: Settings) -> tuple[str, ...]:
 
 def load(settings: Settings, vendors: Sequence[str], progress: Callable[[str, str, int], None]) -> tuple[Landing, ...]:
     """Land the vendors. The properties to ask for are those of the project's sources and activations."""
-    return load_all(vendors, settings.load_settings(), wanted(read_manifest(settings.manifest)), progress)
+    asked = wanted(read_manifest(settings.manifest))
+    account = settings.hubspot_base_url, settings.hubspot_access_token.get_secret_value()
+    # The window of apply: a load and an apply at once are no more calls than HubSpot takes.
+    with closing(_restraint(settings).window("hubspot", hubspot.CALLS, hubspot.SECONDS, *account)) as window:
+        return load_all(vendors, replace(settings.load_settings(), hubspot_window=window), asked, progress)
 
 
 def wanted(manifest: Mapping[str, Any]) -> Wanted:
@@ -182,7 +192,8 @@ def plan(
     settings: Settings, declared: Sequence[Activation], *, retry_rejected: bool = False, verify: bool = False
 ) -> Plan:
     """Seal a plan of the declared activations. With `verify`, what was edited since the landing is held back."""
-    refuse_unbuilt(declared, settings.target, settings.journal, run_results(settings.target))
+    refuse_unbuilt(declared, settings.target, run_results(settings.target))
+    refuse_behind(declared, settings.warehouse, settings.target, settings.journal)
     seal = partial(seal_plan, declared, settings.warehouse, retry_rejected=retry_rejected)
     verdicts: dict[str, list[Verdict]] = {}
     if verify:
@@ -200,10 +211,12 @@ async def _reread(settings: Settings, draft: Plan) -> dict[str, list[Verdict]]:
 
 
 def undo(settings: Settings, run_id: str, declared: Sequence[Activation]) -> Plan:
-    """Seal a plan that takes a run back."""
+    """Seal a plan that takes a run back. Only the CRMs that the run wrote to are asked."""
+    run = read_run(settings.journal, run_id)
+    needed = _destinations([activation for activation in declared if activation.name in run.activations])
 
     async def read() -> Plan:
-        async with connect(_destinations(declared), settings.credentials(), _restraint(settings)) as destinations:
+        async with connect(needed, settings.credentials(), _restraint(settings)) as destinations:
             return await plan_undo(run_id, declared, destinations, settings.journal, settings.plans)
 
     return asyncio.run(read())
@@ -229,6 +242,9 @@ def apply(
         raise PlanError(f"{lock.lock_file}: another apply is running; wait for it") from None
     with held:
         history = read_history(settings.journal, sealed.plan_id)
+        if history is not None and history.ended and not sealed.changes:
+            # Said once already; there is nothing that could be done twice.
+            return Run(history.run_id, sealed.plan_id, tuple(Applied(item.name) for item in sealed.activations))
         refuse_stale(sealed, history, settings.target)
         now = dt.datetime.now(dt.UTC)
         names = [item.name for item in sealed.activations if item.changes]
@@ -281,7 +297,7 @@ def sound(settings: Settings, declared: Sequence[Activation]) -> tuple[Activatio
 
     def is_sound(activation: Activation) -> bool:
         try:
-            refuse_unbuilt([activation], settings.target, settings.journal, results)
+            refuse_unbuilt([activation], settings.target, results)
         except PlanError:
             return False
         return True

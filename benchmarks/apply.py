@@ -28,9 +28,10 @@ from activators.destinations import Credentials, Restraint, connect
 from activators.hubspot import HubSpot
 from activators.journal import Journal
 from activators.limits import Window
-from activators.plan import Plan, seal_tables
+from activators.plan import Plan
 from activators.provision import provision
 from activators.salesforce import Salesforce
+from activators.sealing import seal_tables
 from benchmarks.canned import Replies, canned_vendor
 from benchmarks.figures import Figure, peak_megabytes
 from sandbox.server import serving

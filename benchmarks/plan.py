@@ -16,7 +16,7 @@ import orjson
 import yaml
 
 from activators.declarations import read_activations, read_manifest
-from activators.plan import seal_plan
+from activators.sealing import seal_plan
 from backhaul.settings import Settings
 from backhaul.transform import Transform
 from benchmarks.figures import Figure, peak_megabytes, seconds
@@ -54,6 +54,7 @@ def million() -> list[Figure]:
     }
     bare_again, models_full, sealing_full = _measured(written=True)
     full = {
+        "at_most": 3,
         "ledger_values": CONTACTS * len(COLUMNS),
         "bare_seconds": bare_again,
         "model_seconds": models_full,
@@ -167,13 +168,14 @@ def _plant(warehouse: Path, *, written: bool) -> None:
         connection.execute(
             "create table audit.int_writes__latest (destination varchar, object varchar, record_id varchar, "
             "property varchar, run_id varchar, activation varchar, after_value varchar, "
-            "written_at timestamp with time zone, has_unanswered boolean, unanswered_value varchar, "
-            "loaded_at timestamp with time zone)"
+            "written_at timestamp with time zone, record_key ubigint, has_unanswered boolean, "
+            "unanswered_value varchar, loaded_at timestamp with time zone)"
         )
         for name in COLUMNS if written else ():
             connection.execute(
                 f"insert into audit.int_writes__latest select 'hubspot', 'contacts', id, '{name}', 'r1', "
-                f"'hubspot_contacts', {name}, updated_at - interval 1 hour, false, null, now() from hubspot.contacts"
+                f"'hubspot_contacts', {name}, updated_at - interval 1 hour, "
+                "md5_number_lower('hubspot|contacts|' || id), false, null, now() from hubspot.contacts"
             )
         connection.execute(
             "create table audit.int_records__written as select destination, object, record_id, "

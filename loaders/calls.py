@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ from pyrate_limiter import Limiter
 from requests import PreparedRequest, Request
 from requests.exceptions import RequestException
 
-from loaders.values import LoadError, Refused, Unreadable
+from loaders.values import LoadError, Refused, Turns, Unreadable
 
 RETRYING = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=0.2, wait_jitter=0.2)
 CONNECT_SECONDS = 10
@@ -76,6 +77,7 @@ class Vendor:
     authorise: Authorise = field(repr=False)
     judge: Judge
     secrets: tuple[str, ...] = field(repr=False)
+    turns: Turns | None = field(default=None, repr=False)
     session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -131,10 +133,11 @@ class Vendor:
         if limiter:
             limiter.try_acquire(self.name)
         try:
-            # Each time anew, as a token may be another one by now.
-            response: Response = self.session.send(self.authorise(request.copy()), stream=True)  # type: ignore[no-untyped-call] # dlt's own
-            # requests itself reads ten kilobytes at a time, and a page of records has hundreds.
-            response._content = b"".join(response.iter_content(READ_BYTES))  # noqa: SLF001 - where `content` looks
+            with self.turns.turn_in_thread() if self.turns else nullcontext():
+                # Each time anew, as a token may be another one by now.
+                response: Response = self.session.send(self.authorise(request.copy()), stream=True)  # type: ignore[no-untyped-call] # dlt's own
+                # requests itself reads ten kilobytes at a time, and a page of records has hundreds.
+                response._content = b"".join(response.iter_content(READ_BYTES))  # noqa: SLF001 - where `content` looks
         except RequestException as error:
             raise _AgainError(self._silent, wait=True) from error
         if not response.ok:

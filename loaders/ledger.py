@@ -21,6 +21,8 @@ RUN_COLUMNS = (
     Column("started_at", TIMESTAMP),
     Column("ended_at", TIMESTAMP),
     Column("status", TEXT),
+    # How much of the journal was there: a plan sees from it whether the ledger has all of a run.
+    Column("journal_bytes", BIGINT),
 )
 ACTIVATION_COLUMNS = (
     Column("run_id", TEXT, nullable=False),
@@ -89,7 +91,7 @@ def ledger(settings: LoadSettings) -> tuple[DltResource, ...]:
     grown = [path for path, size in files.items() if (sizes or {}).get(path.name) != size]
 
     def read_runs() -> Iterator[pa.Table]:
-        yield from tables((_run(path) for path in grown), RUN_COLUMNS, mode)
+        yield from tables((_run(path, files[path]) for path in grown), RUN_COLUMNS, mode)
 
     def read_activations() -> Iterator[pa.Table]:
         yield from tables((one for path in grown for one in _activations(path)), ACTIVATION_COLUMNS, mode)
@@ -149,8 +151,8 @@ def _steps(path: Path) -> Iterator[Row]:
     yield from steps.values()
 
 
-def _run(path: Path) -> Row:
-    run: dict[str, object] = {"run_id": path.stem}
+def _run(path: Path, journal_bytes: int) -> Row:
+    run: dict[str, object] = {"run_id": path.stem, "journal_bytes": journal_bytes}
     for entry in _entries(path):
         if entry["type"] == "run":
             run = {**entry, **run}

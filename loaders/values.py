@@ -9,9 +9,11 @@ LoadError          what failed, where, and how to mend it, in one line
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 
 class LoadError(Exception):
@@ -30,6 +32,13 @@ class Refused(LoadError):
     """The vendor does not take a call as it is (a status of the four hundreds): asking again is no use."""
 
 
+class Turns(Protocol):
+    """A limit that others keep, too."""
+
+    def turn_in_thread(self) -> AbstractContextManager[None]:
+        """Wait until a call may leave; it has been answered when the block ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
     """Where the warehouse is and how to reach the vendors.
@@ -37,6 +46,7 @@ class LoadSettings:
     `salesforce_bulk_above` is how many rows of one object are still read page by page, by REST.
     `files` declares product usage that comes from files.
     `syncs_dir` has the logbooks of syncs, which are landed with the journals.
+    `hubspot_window` holds HubSpot's calls back together with those of other programs that use the same token.
     `unpaced` leaves the vendors' rate limits alone: for servers on this machine that have none.
     """
 
@@ -53,6 +63,7 @@ class LoadSettings:
     pendo_integration_key: str = field(default="", repr=False)
     files: Path = Path("files.toml")
     syncs_dir: Path | None = None
+    hubspot_window: Turns | None = field(default=None, repr=False)
     unpaced: bool = False
 
 

@@ -12,6 +12,8 @@ Most records differ in nothing, so values become text, which is slow, only for r
 {%- if execute -%}
 {%- set model = sync_model(sync) -%}
 {%- set activation = activation_of(model) -%}
+{%- set destination = "'" ~ activation.destination ~ "'" -%}
+{%- set object = "'" ~ activation.object ~ "'" -%}
 {%- set sent = sent_columns(model, landing) -%}
 {%- set landed_id = 'landed.' ~ adapter.quote(record_id) -%}
 {%- set is_landed = 'not coalesce(landed.' ~ adapter.quote(is_gone) ~ ', false)' -%}
@@ -57,6 +59,7 @@ overlaid as (
     inner join {{ landing }} as landed on written.record_id = {{ landed_id }}
     where
         written.destination = '{{ activation.destination }}' and written.object = '{{ activation.object }}'
+        and written.record_key in (select {{ record_key(destination, object, 'fresh.record_id') }} from fresh)
         and written.written_at > landed.{{ adapter.quote(updated_at) }}
     group by written.record_id
 
@@ -120,6 +123,18 @@ differences as (
 {% endfor %}
 ),
 
+-- What we last wrote to those records. A ledger holds everything that was ever written, and few records differ: the digest
+-- finds theirs without reading the rest.
+last_written as (
+
+    select *
+    from {{ writes }} as written
+    where
+        written.destination = '{{ activation.destination }}' and written.object = '{{ activation.object }}'
+        and written.record_key in (select {{ record_key(destination, object, 'candidates.record_id') }} from candidates)
+
+),
+
 compared as (
 
     select
@@ -140,12 +155,10 @@ compared as (
             as was_rejected
     from differences
     -- At most one row of either: both are keyed by record and property.
-    left join {{ writes }} as written
+    left join last_written as written
         on
             differences.record_id = written.record_id
             and differences.property = written.property
-            and written.destination = '{{ activation.destination }}'
-            and written.object = '{{ activation.object }}'
     left join {{ rejections }} as rejected
         on
             differences.record_id = rejected.record_id

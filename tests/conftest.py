@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from activators.apply import Run
-from activators.plan import Plan, open_warehouse
+from activators.plan import Plan
+from activators.warehouse import open_warehouse
 from backhaul import steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from activators.errors import PlanError, Unreachable
-from activators.journal import read_runs, read_writes
 from activators.plan import Plan, read_changes
 from activators.values import same_value
+from activators.written import read_runs, read_writes
 from backhaul import steps
 from tests.conftest import CRM_SIDE, Loop, looping
 

@@ -6,12 +6,14 @@ import asyncio
 import csv
 import datetime as dt
 import io
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from activators.errors import VendorError
 from activators.journal import Change, RecordChanges, Result
 from activators.salesforce.records import LOCKED, plain
 from activators.salesforce.session import Session, expect, first_error, refuse_other
@@ -33,6 +35,9 @@ _ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
 _UNFIT = frozenset({"InvalidBatch", "ClientInputError"})
 # Seconds between two looks at a job: the first, how much longer each next one is, and the longest.
 _FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 1.0, 1.5, 30.0
+# Seconds after which a job that has not ended is aborted. Salesforce works a batch of 10,000 rows off in minutes, or in
+# hours where the org is busy; a nightly run should not run into the next working day.
+LONGEST_JOB = 4 * 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,11 @@ class Bulk:
         return [results.get(record.record_id) or _left_out(job, record.record_id) for record in records]
 
     async def _ended(self, job_id: str) -> Mapping[str, Any] | None:
-        """Look at a job, ever less often, until it has ended; None when Salesforce has it no more."""
-        wait = _FIRST_WAIT
+        """Look at a job, ever less often, until it has ended; None when Salesforce has it no more.
+
+        Raises VendorError for one that goes on for too long, after it was told to end.
+        """
+        wait, began = _FIRST_WAIT, time.monotonic()
         while True:
             response = await self.session.send("GET", f"/jobs/ingest/{job_id}")
             if response.status_code == httpx.codes.NOT_FOUND:
@@ -127,6 +135,13 @@ class Bulk:
                 return dict(job)
             if state == "Open":
                 await self._turn(job_id, "Aborted")
+            elif time.monotonic() - began >= LONGEST_JOB:
+                await self._turn(job_id, "Aborted")
+                raise VendorError(
+                    f"Salesforce: job {job_id} is still {state} after {LONGEST_JOB / 3_600:.1f} hours and was told to "
+                    "abort; look at it in Setup, Bulk Data Load Jobs, then run the same command again: it asks what "
+                    "became of the rows, and sends the rest"
+                )
             else:
                 await asyncio.sleep(wait)
                 wait = min(wait * _GROWTH, _LONGEST_WAIT)

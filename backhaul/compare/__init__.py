@@ -19,7 +19,7 @@ import duckdb
 from activators.activation import Activation
 from activators.declarations import read_activations, read_manifest
 from activators.errors import DeclarationError
-from activators.plan import open_warehouse
+from activators.warehouse import open_warehouse
 from backhaul.compare import building
 from backhaul.compare.activations import ActivationDifference, compare_activations
 from backhaul.compare.keys import declared_keys, quoted

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import duckdb
 
 from activators.activation import Activation
-from activators.plan import ActivationPlan, count_changes, shown
+from activators.plan import ActivationPlan, shown
+from activators.sealing import count_changes
 
 # One row per value that either plan has something to say of; no decision is no difference from what the CRM says.
 _BOTH = """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from activators.plan import open_warehouse
+from activators.warehouse import open_warehouse
 from backhaul.compare.keys import quoted
 from backhaul.compare.versions import CompareError, CompareStopped, Version
 from backhaul.transform import Progress, Transform, TransformError

@@ -22,7 +22,7 @@ import orjson
 import pyarrow as pa
 
 from activators.errors import ActivationError
-from activators.plan import open_warehouse
+from activators.warehouse import open_warehouse
 from backhaul.settings import Settings
 
 # The seed's order: a pair is pendo's before hubspot's before salesforce's.

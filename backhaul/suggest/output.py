@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from activators.plan import open_warehouse
+from activators.warehouse import open_warehouse
 from backhaul.suggest import Evidence, Suggestion, Suggestions
 
 # The columns of seeds/match_overrides.csv.

@@ -183,8 +183,13 @@ def next_page(body: Mapping[str, Any]) -> str | None:
 def account_of(settings: LoadSettings) -> Account:
     """Reach the account that the settings name."""
     token = settings.hubspot_access_token
-    vendor = Vendor("HubSpot", settings.hubspot_base_url, header("Authorization", f"Bearer {token}"), judge, (token,))
-    return Account(vendor, Limiters(None, None, None) if settings.unpaced else _limiters(token))
+    window = settings.hubspot_window
+    authorise = header("Authorization", f"Bearer {token}")
+    vendor = Vendor("HubSpot", settings.hubspot_base_url, authorise, judge, (token,), window)
+    if settings.unpaced:
+        return Account(vendor, Limiters(None, None, None))
+    # A window that is shared counts every call, and searches, too, which HubSpot counts apart.
+    return Account(vendor, replace(_limiters(token), calls=None) if window else _limiters(token))
 
 
 @cache

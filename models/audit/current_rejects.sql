@@ -13,6 +13,12 @@ writes as (
 
 ),
 
+synced as (
+
+    select * from {{ ref('int_records__synced') }}
+
+),
+
 attempts as (
 
     select
@@ -43,6 +49,12 @@ select
     attempts.first_rejected_at,
     attempts.last_rejected_at
 from rejected
+-- At most one row. Of a record that has left the CRM or the model nothing is to be mended.
+inner join synced
+    on
+        rejected.destination = synced.destination
+        and rejected.object = synced.object
+        and rejected.record_id = synced.record_id
 -- One row: what was rejected was attempted.
 inner join attempts
     on

@@ -70,6 +70,7 @@ select
     confirmed.activation,
     confirmed.after_value,
     confirmed.written_at,
+    {{ record_key('confirmed.destination', 'confirmed.object', 'confirmed.record_id') }} as record_key,
     unanswered.run_id is not null as has_unanswered,
     unanswered.after_value as unanswered_value,
     newest.loaded_at

@@ -19,8 +19,9 @@ from activators.activation import Activation, ColumnType, Guards, Model, Propert
 from activators.apply import Run, apply_plan
 from activators.destinations import Credentials, Restraint, connect
 from activators.journal import Journal, read_history
-from activators.plan import Plan, seal_plan
+from activators.plan import Plan
 from activators.provision import provision
+from activators.sealing import seal_plan
 from activators.sending import Progress
 from sandbox.server import Sandbox, serving
 

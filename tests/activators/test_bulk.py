@@ -10,7 +10,7 @@ import pytest
 import stamina
 
 from activators.destinations import write_calls
-from activators.errors import RefusedAlike
+from activators.errors import RefusedAlike, VendorError
 from activators.journal import Change, RecordChanges
 from activators.salesforce import bulk
 from sandbox.server import Sandbox
@@ -193,6 +193,29 @@ def test_a_lost_answer_about_a_job_loses_no_row(  # noqa: PLR0913  the fault's c
     assert (item.confirmed, item.rejected, item.unknown) == (30, 0, 0)
     stored = crm.everything()
     assert {number(stored[record][crm.days]) for record in records} == {number(value)}
+
+
+def test_a_job_that_never_ends_is_aborted_and_the_same_command_sends_what_it_left(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = crm.ids[330:360]
+    now = crm.everything()
+    plan = seal(crm.activation, [(record, crm.days, now[record][crm.days], "73") for record in records])
+    monkeypatch.setattr(bulk, "LONGEST_JOB", 0.0)
+    running = {"state": "InProgress", "createdDate": "2026-03-20T09:00:00.000+0000"}
+    crm.fault(path=INGEST, method="GET", kind="answer", status=200, body=running, times=1)
+    with pytest.raises(
+        VendorError, match=r"job \w+ is still InProgress after 0.0 hours and was told to abort; look at"
+    ):
+        send(crm, plan, tmp_path / "journal")
+    assert [line["type"] for line in journaled(tmp_path / "journal")] == ["run", "intent", "outcome", "intent", "job"]
+    asked = [call for call in crm.requests("") if call["method"] == "PATCH" and "/jobs/ingest/" in call["path"]]
+    assert len(asked) == 2  # it is to begin, and to end
+    monkeypatch.setattr(bulk, "LONGEST_JOB", 60.0)
+    (item,) = send(crm, plan, tmp_path / "journal").activations
+    assert (item.confirmed, item.rejected, item.unknown) == (30, 0, 0)
+    stored = crm.everything()
+    assert {number(stored[record][crm.days]) for record in records} == {73}
 
 
 def test_a_cut_result_is_no_result(crm: Crm, seal: Seal, tmp_path: Path) -> None:

@@ -24,10 +24,11 @@ from activators.check import unset
 from activators.declarations import read_activations
 from activators.destinations import ENTRY_POINTS, connect, connectors
 from activators.errors import DeclarationError, Unauthorized
-from activators.journal import Journal, read_history, read_writes
+from activators.journal import Journal, read_history
 from activators.plan import Plan, read_plan
 from activators.provision import provision
 from activators.verify import reread
+from activators.written import read_writes
 from tests.activators.conftest import NOW, Seal
 from tests.activators.test_declarations import activation_of, manifest, set_column, sync_of
 from tests.conftest import ROOT

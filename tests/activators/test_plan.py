@@ -13,12 +13,17 @@ import pytest
 
 from activators.activation import Guards
 from activators.apply import refuse_stale
+from activators.builds import refuse_behind, refuse_unbuilt
 from activators.errors import PlanError
 from activators.journal import Change, History, Journal, RecordChanges
-from activators.plan import latest_plan, open_warehouse, read_changes, read_plan, refuse_unbuilt, seal_plan
+from activators.plan import latest_plan, read_changes, read_plan
+from activators.sealing import seal_plan
+from activators.warehouse import open_warehouse
+from loaders import LoadSettings, Wanted, load
 from tests.activators.conftest import NOW, Seal, activation
 
 HUBSPOT = activation("hubspot")
+DAYS_CHANGE = Change("usage_days", "number", None, "5")
 ROWS: list[tuple[Any, ...]] = [
     ("1", "usage_days", None, "5"),
     ("1", "usage_note", "old", None),
@@ -146,7 +151,7 @@ def test_a_column_of_another_type_than_its_property_stops_the_plan(seal: Seal, t
     with pytest.raises(PlanError) as caught:
         seal_plan([HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW)
     assert str(caught.value) == (
-        "models/activations/sync_contacts.yml: exposure hubspot_contacts: column days is a number, but hubspot has "
+        "models/activations/sync_contacts.yml: exposure hubspot_contacts: column days: is a number, but hubspot has "
         "property usage_days as bool; map another property or cast the column"
     )
     assert sorted((tmp_path / "plans").iterdir()) == before
@@ -212,7 +217,7 @@ def built(target: Path, sync: float = -30, diff: float = -20, plan: float = -10)
 
 def refuse(target: Path, *failed: tuple[str, str]) -> None:
     results = {"results": [{"unique_id": f"model.b.{name}", "status": status} for name, status in failed]}
-    refuse_unbuilt([HUBSPOT], target, target / "journal", results)
+    refuse_unbuilt([HUBSPOT], target, results)
 
 
 def test_models_that_follow_from_each_other_can_be_planned(tmp_path: Path) -> None:
@@ -240,25 +245,47 @@ def test_a_failed_build_stops_the_plan(tmp_path: Path, name: str, status: str) -
         refuse(tmp_path, (name, status))
 
 
-def test_what_a_run_has_written_since_is_not_planned_again(tmp_path: Path) -> None:
-    built(tmp_path)
+def test_what_a_run_has_written_is_not_planned_again_before_the_ledger_and_the_models_know_it(tmp_path: Path) -> None:
+    settings = LoadSettings(tmp_path / "warehouse.duckdb", tmp_path / "dlt", tmp_path / "journal")
 
-    def begin(run: str, seconds: float, activations: list[str], *, sends: bool = True) -> None:
-        at = NOW + dt.timedelta(seconds=seconds)
-        journal = Journal.begin(tmp_path / "journal", run, "plan", at, activations)
+    def begin(run: str, activations: list[str], *, sends: bool = True) -> Journal:
+        journal = Journal.begin(tmp_path / "journal", run, "plan", NOW, activations)
         for name in activations if sends else ():
-            journal.intent(name, "hubspot", "contacts", [RecordChanges("1", ())])
-        journal.close()
-        os.utime(journal.path, (at.timestamp(), at.timestamp()))
+            journal.intent(name, "hubspot", "contacts", [RecordChanges("1", (DAYS_CHANGE,))])
+        return journal
 
-    begin("run-1", -60, ["hubspot_contacts"])
-    begin("run-2", 0, ["another"])
-    # It had the wrong token, say, and ended before it sent anything.
-    begin("run-2b", 0, ["hubspot_contacts"], sends=False)
-    refuse(tmp_path)
-    begin("run-3", 0, ["another", "hubspot_contacts"])
-    with pytest.raises(PlanError, match="was built before the last run wrote its records; run `backhaul load`"):
-        refuse(tmp_path)
+    def load_ledger() -> None:
+        load(["ledger"], settings, Wanted(), lambda *_: None)
+
+    def refuse() -> None:
+        refuse_behind([HUBSPOT], settings.warehouse, tmp_path, settings.journal_dir)
+
+    built(tmp_path)
+    refuse()  # nothing was ever written
+    duckdb.connect(str(settings.warehouse)).close()
+    open_run = begin("run-1", ["another", "hubspot_contacts"])
+    with pytest.raises(PlanError, match="all that run run-1 wrote; run `backhaul load ledger` and `dbt build`"):
+        refuse()
+    load_ledger()
+    # The models' files say that they were built before.
+    with pytest.raises(PlanError, match="diff_contacts was built before the ledger was loaded; run `dbt build`"):
+        refuse()
+    just_now = (dt.datetime.now(dt.UTC) - NOW).total_seconds()
+    built(tmp_path, just_now, just_now, just_now)
+    refuse()
+    # The run goes on, and a build in between knows only half of it.
+    open_run.outcome(1, [])
+    open_run.close()
+    later = just_now + 60
+    built(tmp_path, later, later, later)
+    with pytest.raises(PlanError, match="all that run run-1 wrote"):
+        refuse()
+    load_ledger()
+    refuse()
+    # Others' records, and a run that had the wrong token, say, and ended before it sent anything.
+    begin("run-2", ["another"]).close()
+    begin("run-3", ["hubspot_contacts"], sends=False).close()
+    refuse()
 
 
 def test_rows_of_a_property_that_is_not_declared_any_more_stop_the_plan(seal: Seal) -> None:

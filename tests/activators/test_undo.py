@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from activators.destinations import connect
-from activators.journal import Change, Journal, RecordChanges, Result, Status, Stored, read_writes
+from activators.journal import Change, Journal, RecordChanges, Result, Status, Stored
 from activators.plan import Plan, read_changes
 from activators.salesforce import bulk
 from activators.undo import plan_undo, restore
+from activators.written import read_writes
 from tests.activators.conftest import NOW, Crm, Seal, number, send
 
 

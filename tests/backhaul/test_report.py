@@ -19,7 +19,8 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from activators.activation import Activation, ColumnType, Guards, Property
-from activators.plan import Plan, read_plan, seal_tables
+from activators.plan import Plan, read_plan
+from activators.sealing import seal_tables
 from backhaul import report
 from backhaul.markdown import escaped, markdown
 from backhaul.page import page

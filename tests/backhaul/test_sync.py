@@ -20,7 +20,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activators.plan import open_warehouse
+from activators.warehouse import open_warehouse
 from backhaul.logbook import Logbook, end_the_dead, read_sync, read_syncs
 from sandbox.server import Sandbox, serving
 from tests.conftest import AS_OF, ROOT

@@ -182,7 +182,7 @@ WRITE = "property varchar, run_id varchar, after_value varchar"
 TABLES = {
     "hubspot.contacts": f"id varchar, updated_at timestamptz, archived boolean, {TEXTS}",
     "activations.sync_hubspot__contacts": f"contact_id varchar, {TYPED}",
-    "audit.int_writes__latest": f"{KEY}, {WRITE}, written_at timestamptz, has_unanswered boolean, "
+    "audit.int_writes__latest": f"{KEY}, {WRITE}, written_at timestamptz, record_key ubigint, has_unanswered boolean, "
     "unanswered_value varchar",
     "audit.int_records__written": f"{KEY}, written_at timestamptz, has_values boolean",
     "audit.int_writes__rejected": f"{KEY}, {WRITE}, code varchar, property_fingerprint varchar",
@@ -212,7 +212,8 @@ def fill(connection: duckdb.DuckDBPyConnection, cases: list[Case]) -> None:
         for name, write in case.written.items():
             lost = write.lost is not None, write.lost and write.lost[0]
             connection.execute(
-                "insert into audit.int_writes__latest values (?, ?, ?, ?, 'r1', ?, ?, ?, ?)",
+                "insert into audit.int_writes__latest "
+                "values ($1, $2, $3, $4, 'r1', $5, $6, md5_number_lower($1 || '|' || $2 || '|' || $3), $7, $8)",
                 [*contact, key, name, write.value, write.at, *lost],
             )
         for name, value in case.refused.items():

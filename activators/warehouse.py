@@ -1,0 +1,48 @@
+"""The warehouse as a plan reads it, and with errors that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from activators.errors import PlanError
+
+
+def open_warehouse(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse. Raises PlanError when it is missing or another process holds it."""
+    if not path.exists():
+        raise PlanError(f"{path}: no such warehouse; run `backhaul load`, or set BACKHAUL_WAREHOUSE")
+    try:
+        return duckdb.connect(str(path), read_only=read_only)
+    except duckdb.IOException as error:
+        holder = re.search(r"\(PID (\d+)\)", str(error))
+        if holder is None:
+            raise PlanError(f"{path}: not a warehouse that can be read ({error}); set BACKHAUL_WAREHOUSE") from None
+        raise PlanError(
+            f"{path}: another process, {holder[1]}, holds the warehouse; wait for it or stop it, then try again"
+        ) from None
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+    """Every row of a query. Raises PlanError for a table that is not there, or not as this version builds it."""
+    try:
+        return connection.execute(query, list(parameters)).fetchall()
+    except duckdb.CatalogException as error:
+        table = str(error).partition("Table with name ")[2].partition(" ")[0]
+        raise PlanError(f"{table or 'a plan model'} is not in the warehouse; run `dbt build`") from None
+    except duckdb.BinderException as error:
+        raise PlanError(f"a plan model was built by another version ({first_line(error)}); run `dbt build`") from None
+
+
+def first_line(error: Exception) -> str:
+    """What DuckDB says, without the picture below it."""
+    return str(error).splitlines()[0]
+
+
+def row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    """The first row of a query."""
+    return rows(connection, query)[0]

@@ -1,0 +1,79 @@
+{{ config(materialized='view') }}
+
+with
+
+hubspot_companies as (
+
+    select hubspot_companies.company_id as record_id
+    from {{ ref('sync_hubspot__companies') }} as hubspot_companies
+    -- One row: both are keyed by the record.
+    inner join {{ ref('stg_hubspot__companies') }} as landed on hubspot_companies.company_id = landed.company_id
+    where not coalesce(landed.is_archived, false)
+
+),
+
+hubspot_contacts as (
+
+    select hubspot_contacts.contact_id as record_id
+    from {{ ref('sync_hubspot__contacts') }} as hubspot_contacts
+    -- One row: both are keyed by the record.
+    inner join {{ ref('stg_hubspot__contacts') }} as landed on hubspot_contacts.contact_id = landed.contact_id
+    where not coalesce(landed.is_archived, false)
+
+),
+
+salesforce_accounts as (
+
+    select salesforce_accounts.account_id as record_id
+    from {{ ref('sync_salesforce__accounts') }} as salesforce_accounts
+    -- One row: both are keyed by the record.
+    inner join {{ ref('stg_salesforce__accounts') }} as landed on salesforce_accounts.account_id = landed.account_id
+    where not coalesce(landed.is_deleted, false)
+
+),
+
+salesforce_contacts as (
+
+    select salesforce_contacts.contact_id as record_id
+    from {{ ref('sync_salesforce__contacts') }} as salesforce_contacts
+    -- One row: both are keyed by the record.
+    inner join {{ ref('stg_salesforce__contacts') }} as landed on salesforce_contacts.contact_id = landed.contact_id
+    where not coalesce(landed.is_deleted, false)
+
+),
+
+records as (
+
+    select
+        'hubspot' as destination,
+        'companies' as object,
+        record_id
+    from hubspot_companies
+
+    union all
+
+    select
+        'hubspot' as destination,
+        'contacts' as object,
+        record_id
+    from hubspot_contacts
+
+    union all
+
+    select
+        'salesforce' as destination,
+        'Account' as object,
+        record_id
+    from salesforce_accounts
+
+    union all
+
+    select
+        'salesforce' as destination,
+        'Contact' as object,
+        record_id
+    from salesforce_contacts
+
+)
+
+select * from records
