@@ -31,8 +31,14 @@ from loaders import Landing
 SEED, VISITORS = 7, 800
 # A fixed day, so that every run of the demo shows the same; its windows hold a day on which clocks changed.
 DAY = dt.date(2026, 3, 20)
-# What a landing of the CRMs or of the ledger can change: everything but the product's own metrics.
-CRM_SIDE = ("--select", "source:hubspot+ source:salesforce+ source:ledger+", "--exclude-resource-type", "unit_test")
+# What a landing of CRM records, of Pendo's metadata or of the ledger can change: all but the product's own metrics.
+CRM_SIDE = (
+    "--select",
+    "source:hubspot+ source:salesforce+ source:ledger+",
+    "source:pendo.metadata_fields+ stg_pendo__visitor_metadata+ stg_pendo__account_metadata+",
+    "--exclude-resource-type",
+    "unit_test",
+)
 # What a new day can change: everything; the rules were tested when they were written.
 EVERYTHING = ("--exclude-resource-type", "unit_test")
 # A salesperson's own figure, typed over ours: the next plan must hold it.
@@ -101,10 +107,11 @@ class Demo:
         return done
 
     def writes(self) -> int:
-        """Calls that wrote to a CRM record, as the servers counted them."""
+        """Calls that wrote to a record, as the servers counted them."""
         requests = self.control.get("/requests").raise_for_status().json()
         return sum(
-            request["path"].endswith(("/batch/update", "/composite/sobjects")) and request["method"] != "GET"
+            request["path"].endswith(("/batch/update", "/composite/sobjects", "/custom/value"))
+            and request["method"] != "GET"
             for request in requests
         )
 
@@ -136,15 +143,15 @@ def _loop(demo: Demo) -> None:
     with demo.step("Create the missing properties, and plan") as said:
         declared = steps.activations(demo.settings)
         demo.console.print(report.provisioned(steps.provision(demo.settings, declared)))
-        demo.load("hubspot", "salesforce")
+        demo.load("hubspot", "salesforce", "pendo")
         demo.build(*CRM_SIDE)
         first = demo.plan()
         said.append(f"{first.changes:,} changes")
     with demo.step("Apply the plan") as said:
         done = demo.apply(first)
         said += [f"{sum(item.values for item in done.activations):,} values", f"{_calls(done)} calls"]
-    with demo.step("Load the CRMs and the ledger again: nothing is left to send") as said:
-        demo.load("hubspot", "salesforce", "ledger")
+    with demo.step("Load them and the ledger again: nothing is left to send") as said:
+        demo.load()
         demo.build(*CRM_SIDE)
         before = demo.writes()
         second = demo.plan()

@@ -24,7 +24,13 @@ from sandbox.server import Sandbox, serving
 ROOT = Path(__file__).parents[1]
 # Twelve days after the clocks changed in New York, so that every window has a day of 23 hours.
 AS_OF = dt.date(2026, 3, 20)
-CRM_SIDE = ("--select", "source:hubspot+ source:salesforce+ source:ledger+", "--exclude-resource-type", "unit_test")
+CRM_SIDE = (
+    "--select",
+    "source:hubspot+ source:salesforce+ source:ledger+",
+    "source:pendo.metadata_fields+ stg_pendo__visitor_metadata+ stg_pendo__account_metadata+",
+    "--exclude-resource-type",
+    "unit_test",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -13,6 +14,7 @@ from activators.plan import Plan, read_changes
 from activators.values import same_value
 from activators.written import read_runs, read_writes
 from backhaul import steps
+from tests.activators.conftest import metadata
 from tests.conftest import CRM_SIDE, Loop, looping
 
 EVERYTHING = ("--exclude-resource-type", "unit_test")
@@ -21,16 +23,49 @@ OBJECTS = {
     "hubspot_companies": ("hubspot", "companies", "company_id"),
     "salesforce_contacts": ("salesforce", "Contact", "contact_id"),
     "salesforce_accounts": ("salesforce", "Account", "account_id"),
+    "pendo_visitors": ("pendo", "visitor", "visitor_id"),
+    "pendo_accounts": ("pendo", "account", "account_id"),
+}
+WRITES = ("/batch/update", "/composite/sobjects", "/custom/value")
+# Which property of which CRM's record fills a metadata field; `email` is its owner's.
+FILLS = {
+    "visitor": {
+        ("hubspot", "contacts"): {
+            "hubspot_lifecycle_stage": "lifecyclestage",
+            "hubspot_job_title": "jobtitle",
+            "hubspot_created_at": "createdate",
+            "hubspot_owner_email": "email",
+        },
+        ("salesforce", "Contact"): {"salesforce_job_title": "Title", "salesforce_owner_email": "email"},
+    },
+    "account": {
+        ("hubspot", "companies"): {
+            "hubspot_lifecycle_stage": "lifecyclestage",
+            "hubspot_industry": "industry",
+            "hubspot_annual_revenue": "annualrevenue",
+            "hubspot_employee_count": "numberofemployees",
+            "hubspot_owner_email": "email",
+        },
+        ("salesforce", "Account"): {
+            "salesforce_type": "Type",
+            "salesforce_industry": "Industry",
+            "salesforce_annual_revenue": "AnnualRevenue",
+            "salesforce_employee_count": "NumberOfEmployees",
+            "salesforce_owner_email": "email",
+        },
+    },
 }
 
 
 def record_writes(loop: Loop) -> int:
     requests: Any = loop.ask("/requests")
-    return sum(item["path"].endswith(("/batch/update", "/composite/sobjects")) for item in requests)
+    return sum(item["path"].endswith(WRITES) for item in requests)
 
 
 def stored(loop: Loop, name: str) -> dict[str, dict[str, Any]]:
     vendor, kind, _ = OBJECTS[name]
+    if vendor == "pendo":
+        return metadata(loop.sandbox, kind)
     found: Any = loop.ask(f"/records/{vendor}/{kind}")
     return {item.get("id") or item["Id"]: item.get("properties", item) for item in found}
 
@@ -48,6 +83,19 @@ def planned(plan: Plan) -> dict[tuple[str, str, str], str | None]:
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A loop that the tests of this module take from step to step, in their order."""
     with looping(tmp_path_factory.mktemp("loop"), seed=11, visitors=200) as running:
+        # What the world leaves empty, of accounts that no CRM has twice.
+        truth: Any = running.ask("/truth/matches")
+        doubled = {one for item in truth["conflicts"] for one in item["product_ids"]}
+        for vendor, kind, values in (
+            ("hubspot", "companies", {"annualrevenue": "1250000.50", "lifecyclestage": "customer"}),
+            ("salesforce", "Account", {"AnnualRevenue": 980000.25}),
+        ):
+            record_id = next(
+                item["record_id"]
+                for item in truth["matches"]
+                if item["object"] == kind and item["product_id"] not in doubled
+            )
+            running.tell("/edit", vendor=vendor, object=kind, id=record_id, properties=values)
         running.load()
         running.build(*EVERYTHING)
         yield running
@@ -71,7 +119,7 @@ def test_provisioning_creates_what_is_missing_and_only_once(loop: Loop) -> None:
 
 
 def test_applying_the_plan_makes_the_crms_say_what_the_models_say(loop: Loop) -> None:
-    loop.load("hubspot", "salesforce")
+    loop.load("hubspot", "salesforce", "pendo")
     loop.build(*CRM_SIDE)
     plan = loop.plan()
     assert {item.name for item in plan.activations if item.changes} == set(OBJECTS)
@@ -88,6 +136,73 @@ def test_applying_the_plan_makes_the_crms_say_what_the_models_say(loop: Loop) ->
                 assert (said in {None, ""}) == (value is None), (record_id, item.name)
                 if item.type.family == "number" and value is not None:
                     assert float(said) == float(str(value)), (record_id, item.name)
+
+
+def owners(loop: Loop) -> dict[str, str]:
+    """The addresses of HubSpot's owners, by id."""
+    key = loop.settings.hubspot_access_token.get_secret_value()
+    url = f"{loop.settings.hubspot_base_url}/crm/owners/2026-09"
+    answers = [
+        httpx.get(url, params={"limit": 100, "archived": archived}, headers={"Authorization": f"Bearer {key}"})
+        for archived in ("false", "true")
+    ]
+    return {item["id"]: item["email"] for answer in answers for item in answer.raise_for_status().json()["results"]}
+
+
+def true_metadata(loop: Loop, kind: str) -> dict[str, dict[str, object]]:
+    """What Pendo must hold, by the sandbox's own matches and the CRMs' own records.
+
+    Whom a CRM has several times is left alone.
+    """
+    truth: Any = loop.ask("/truth/matches")
+    doubled = {one for item in truth["conflicts"] if item["product_object"] == kind for one in item["product_ids"]}
+    wanted: dict[str, dict[str, object]] = {}
+    for (crm, of), fields in FILLS[kind].items():
+        found: Any = loop.ask(f"/records/{crm}/{of}")
+        records = {item.get("id") or item["Id"]: item.get("properties", item) for item in found}
+        emails = (
+            owners(loop)
+            if crm == "hubspot"
+            else {one["Id"]: one["Email"] for one in loop.ask("/records/salesforce/User")}
+        )
+        owner = "hubspot_owner_id" if crm == "hubspot" else "OwnerId"
+        for item in truth["matches"]:
+            if (item["crm"], item["object"]) == (crm, of) and item["product_id"] not in doubled:
+                record = records[item["record_id"]]
+                said = record | {"email": emails.get(record.get(owner))}
+                values = wanted.setdefault(item["product_id"], {})
+                values |= {name: said.get(prop) for name, prop in fields.items() if said.get(prop) not in {None, ""}}
+    return wanted
+
+
+@pytest.mark.parametrize("kind", ["visitor", "account"])
+def test_every_value_in_pendo_is_the_crms_and_nobody_was_made(loop: Loop, kind: str) -> None:
+    assert_pendo_is_true(loop, kind)
+    # The edited ones, as numbers and not as texts.
+    if kind == "account":
+        found = metadata(loop.sandbox, kind).values()
+        assert {item.get("hubspot_annual_revenue") for item in found} >= {1250000.5}
+        assert {item.get("salesforce_annual_revenue") for item in found} >= {980000.25}
+
+
+def assert_pendo_is_true(loop: Loop, kind: str) -> None:
+    wanted = true_metadata(loop, kind)
+    held = metadata(loop.sandbox, kind)
+    landed = loop.rows(f"select count(*), count(distinct {kind}_id) from pendo.{kind}s")
+    assert landed == [(len(held), len(held))]
+    families = {
+        item.name: item.type.family
+        for activation in steps.activations(loop.settings)
+        if activation.name == f"pendo_{kind}s"
+        for item in activation.properties
+    }
+    assert len(wanted) > 3
+    for product_id, groups in held.items():
+        values = {name: value for name, value in groups.items() if name in families}
+        expected = wanted.get(product_id, {})
+        assert values.keys() == expected.keys(), product_id
+        for name, value in values.items():
+            assert same_value(families[name], str(value), str(expected[name])), (product_id, name)
 
 
 def test_only_matched_records_were_touched(loop: Loop) -> None:
@@ -131,8 +246,19 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     )
     loop.tell("/advance", days=1)
     loop.tell("/edit", vendor="hubspot", object="contacts", id=edited, properties={"usage_active_days_30d": "29"})
+    typed = str(loop.rows("select min(visitor_id) from activations.sync_pendo__visitors")[0][0])
+    over = {
+        "kind": "visitor",
+        "id": typed,
+        "group": "custom",
+        "values": {"hubspot_owner_email": "somebody@else.example"},
+    }
+    loop.tell("/do/pendo/edit_metadata", **over)
     loop.load()
     loop.build(*EVERYTHING)
+    # Pendo tells of no edit, and every visit moves its own time; what we last wrote tells.
+    found = loop.rows("select record_id, property from plans.diff_pendo__visitors where is_edited_since")
+    assert found == [(typed, "hubspot_owner_email")]
     before = {name: stored(loop, name) for name in OBJECTS}
     plan = loop.plan()
     changes = planned(plan)
@@ -150,6 +276,9 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     assert run.complete
     assert len(written(loop)) - sent_before == len(changes)
     assert stored(loop, "hubspot_contacts")[edited]["usage_active_days_30d"] == "29"
+    # The CRM owns what Pendo holds of it: it is put back, beside what salespeople have changed in a day.
+    for kind in ("visitor", "account"):
+        assert_pendo_is_true(loop, kind)
 
 
 def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) -> None:
@@ -188,7 +317,7 @@ def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) ->
     loop.load("ledger")
     loop.build(*CRM_SIDE)
     assert loop.rows("select * from audit.current_rejects") == []
-    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(4, 4)]
+    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(6, 6)]
 
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

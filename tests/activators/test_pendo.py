@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from activators import pendo
 from activators.activation import ColumnType, Property
+from activators.check import Asked, ask
+from activators.declarations import read_activations
 from activators.destinations import connect
 from activators.errors import DeclarationError, Unauthorized, Unreachable, VendorError
 from activators.journal import Change, RecordChanges, Result
@@ -35,9 +37,11 @@ from tests.activators.test_apply import (
     test_the_journal_says_what_stood_there_before,
     test_verify_leaves_alone_what_was_edited_after_the_landing,
 )
+from tests.activators.test_declarations import Manifest, activation_of, manifest, set_column, set_meta
 from tests.activators.test_undo import test_runs_are_taken_back_one_after_the_other
 
 __all__ = [
+    "manifest",
     "test_a_cleared_value_is_gone",
     "test_a_passing_refusal_is_waited_out",
     "test_a_torn_last_line_is_cut_and_the_run_goes_on",
@@ -393,3 +397,35 @@ def test_what_pendo_cleared_is_journaled_as_cleared(crm: Crm, seal: Seal, tmp_pa
     assert crm.note not in crm.stored(one)
     (intent,) = (line for line in journaled(tmp_path / "journal") if line["type"] == "intent")
     assert intent["records"][0]["changes"][0]["after"] is None
+
+
+def test_what_pendo_cannot_be_asked_for_is_told_before_anything_is_sent(crm: Crm) -> None:
+    async def ask_it(**changes: str) -> list[Asked]:
+        async with connect(["pendo"], crm.credentials(**changes)) as found:
+            lacking = Property("usage_gone", "gone", ColumnType("number"), "Gone", "Gone.")
+            declared = activation("pendo", properties=(crm.activation.properties[0], lacking))
+            return await ask([declared], found, None)
+
+    def wrong(asked: list[Asked]) -> dict[str, str | None]:
+        return {item.probe.what: item.probe.mend for item in asked if item.probe.mend}
+
+    assert wrong(asyncio.run(ask_it())) == {"field usage_gone of visitor": "run `backhaul provision`"}
+    assert {item["method"] for item in crm.requests("")} == {"GET"}
+    told = asyncio.run(ask_it(pendo_integration_key="wrong-secret"))
+    assert "PENDO_INTEGRATION_KEY" in str(wrong(told)["log in"])
+    assert "wrong-secret" not in str(told)
+
+
+@pytest.mark.parametrize("name", ["Usage", "usage days", "a.b", "1st"])
+def test_pendo_refuses_names_that_others_take(manifest: Manifest, name: str) -> None:
+    activation_of(manifest).update(destination="pendo", object="visitor")
+    set_meta(property=name)(manifest)
+    with pytest.raises(DeclarationError, match="cannot exist; a Pendo field is lower-case letters"):
+        read_activations(manifest)
+
+
+def test_pendo_has_no_field_for_a_day(manifest: Manifest) -> None:
+    activation_of(manifest).update(destination="pendo", object="visitor")
+    set_column("days", data_type="date")(manifest)
+    with pytest.raises(DeclarationError, match="column days: no Pendo field can hold a date; cast it to a timestamp"):
+        read_activations(manifest)

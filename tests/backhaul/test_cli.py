@@ -47,7 +47,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
                 loop.build("--exclude-resource-type", "unit_test")
             done = backhaul(env, *arguments)
             assert done.returncode == 0, done.stderr
-        loop.load("hubspot", "salesforce")
+        loop.load("hubspot", "salesforce", "pendo")
         loop.build(*CRM_SIDE)
         yield loop
 
