@@ -116,8 +116,9 @@ Attempt = Callable[[Sequence[RecordChanges]], Awaitable[list[Result] | Refusal]]
 async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: Refusal | None = None) -> list[Result]:
     """Send a batch, and where it is refused as a whole, find the records that are to blame: those are rejected.
 
-    A batch that has been `refused` already is not sent whole again. Before a refused batch is halved, a few of its records are sent alone, until one is taken. Raises RefusedThroughout
-    when none is: then the rest is likely as bad, and would cost two calls a record.
+    A batch that has been `refused` already is not sent whole again. Before one is halved, a few of its records are sent
+    alone, until one is taken. Raises RefusedThroughout when none is: then the rest is likely as bad, and would cost two
+    calls a record.
     """
     answer = refused or await attempt(records)
     if not isinstance(answer, Refusal):
