@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activators.journal import read_runs
+from activators.written import read_runs
 from backhaul import steps
 from tests.conftest import ROOT, Loop, looping
 

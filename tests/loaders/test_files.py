@@ -218,13 +218,14 @@ def _as_parquet(times: list[Any]) -> bytes:
     ("name", "form", "unit", "content"),
     [
         ("a.csv", "csv", "", _as_csv(TIMES)),
-        ("a.csv.gz", "csv", "", gzip.compress(_as_csv(TIMES))),
+        ("a.csv.gz", "csv", "", gzip.compress(_as_csv(TIMES), mtime=0)),
         ("a.jsonl", "jsonl", "", _as_lines(TIMES)),
-        ("a.ndjson.gz", "jsonl", "ms", gzip.compress(_as_lines([int(at.timestamp() * 1000) for at in TIMES]))),
+        ("a.ndjson.gz", "jsonl", "ms", gzip.compress(_as_lines([int(at.timestamp() * 1000) for at in TIMES]), mtime=0)),
         ("a.parquet", "parquet", "", _as_parquet(TIMES)),
         ("a.parquet", "parquet", "", _as_parquet([at.replace(tzinfo=None) for at in TIMES])),
         ("a.parquet", "parquet", "s", _as_parquet([int(at.timestamp()) for at in TIMES])),
     ],
+    ids=["csv", "csv in gzip", "lines", "lines in gzip", "zoned times", "times in UTC", "seconds"],
 )
 def test_every_format_lands_the_same(place: Place, name: str, form: str, unit: str, content: bytes) -> None:
     also = f'\ntime_unit = "{unit}"' if unit else ""
