@@ -165,7 +165,9 @@ def test_every_metric_model_says_its_grain_its_columns_and_its_rule(
         rules = [one for one in manifest["unit_tests"].values() if one["model"] == name]
         if "one row per" not in " ".join(model["description"].lower().split()):
             lacking.append(f"{name}: its grain")
-        lacking += [f"{name}.{one['name']}: a description" for one in columns if not one["description"]]
+        lacking += [
+            f"{name}.{one['name']}: a description" for one in model["columns"].values() if not one["description"]
+        ]
         if model["path"].startswith("metrics/"):
             if not rules:
                 lacking.append(f"{name}: a unit test")
