@@ -49,6 +49,9 @@ class Watch(Protocol):
     def came(self, what: RenderableType, *, matters: bool = False) -> None:
         """What a step led to. It matters when somebody has to look."""
 
+    def close(self) -> None:
+        """A step is over, well or not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
@@ -75,6 +78,9 @@ class Quiet:
         if matters:
             self.console.print(what, soft_wrap=True)
 
+    def close(self) -> None:
+        """Show nothing."""
+
 
 @dataclass(slots=True)
 class Live:
@@ -86,7 +92,6 @@ class Live:
 
     def began(self, position: int, name: str) -> None:
         """Show the step's name."""
-        self.close()
         self.console.print(f"\n[bold]{position}. {name}[/bold]")
 
     def rows(self, vendor: str, table: str, rows: int) -> None:
@@ -99,7 +104,6 @@ class Live:
 
     def sending(self, activations: Sequence[ActivationPlan]) -> AbstractContextManager[Progress]:
         """Show what becomes of the activations' records."""
-        self.close()
         return sending(self.console, activations)
 
     def came(self, what: RenderableType, *, matters: bool = False) -> None:

@@ -136,6 +136,8 @@ class _Sync:
                 step.status, step.message = ("stopped", "by a signal") if stopped else ("failed", _said(error))
                 self.asked.raise_if_asked(error)
                 raise
+            finally:
+                self.watch.close()
 
     def resume(self, *, keep_going: bool) -> Run | None:
         """Finish an apply that was interrupted, while its models are still those of its plan."""
