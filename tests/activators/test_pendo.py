@@ -19,7 +19,7 @@ from activators import pendo
 from activators.activation import ColumnType, Property
 from activators.check import Asked, ask
 from activators.declarations import read_activations
-from activators.destinations import connect
+from activators.destinations import connect, write_calls
 from activators.errors import DeclarationError, Unauthorized, Unreachable, VendorError
 from activators.journal import Change, RecordChanges, Result
 from activators.pendo import Pendo
@@ -429,3 +429,7 @@ def test_pendo_has_no_field_for_a_day(manifest: Manifest) -> None:
     set_column("days", data_type="date")(manifest)
     with pytest.raises(DeclarationError, match="column days: no Pendo field can hold a date; cast it to a timestamp"):
         read_activations(manifest)
+
+
+def test_a_hundred_thousand_visitors_cost_two_hundred_calls() -> None:
+    assert write_calls("pendo", 100_000) == 200
