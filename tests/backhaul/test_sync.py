@@ -288,10 +288,10 @@ def test_a_signal_during_the_build_ends_it_and_leaves_the_warehouse_to_others(pr
     with project.start() as running:
         wait_for(is_building, running)
         time.sleep(1)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGTERM)
         running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert project.last()["stopped_by"] == "build: SIGINT"
+    assert running.returncode == 143
+    assert project.last()["stopped_by"] == "build: SIGTERM"
     assert project.rows("select 1") == [(1,)]
 
 
