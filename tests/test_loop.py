@@ -257,7 +257,7 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     # Salesforce shows an edit at once.
     promoted, contact = loop.rows(
         "select product_id, record_id from identity.matches where object = 'Contact' "
-        "and product_id in (select visitor_id from activations.sync_pendo__visitors) order by 2"
+        "and product_id in (select visitor_id from activations.sync_pendo__visitors) order by 2 desc"
     )[0]
     title = {"Title": "Chief Pilot"}
     loop.tell("/edit", vendor="salesforce", object="Contact", id=str(contact), properties=title)
