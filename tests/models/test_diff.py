@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import duckdb
 import pytest
@@ -24,6 +25,9 @@ COLUMNS = {
     "days": ("integer", "number"),
     "events": ("bigint", "number"),
     "trend": ("decimal(12,2)", "number"),
+    "revenue": ("decimal(18,2)", "number"),
+    "score": ("decimal(18,9)", "number"),
+    "ratio": ("double", "number"),
     "seen_on": ("date", "date"),
     "seen_at": ("timestamp with time zone", "datetime"),
     "is_active": ("boolean", "boolean"),
@@ -31,16 +35,23 @@ COLUMNS = {
 }
 # What a person, an import or we may have put in a property, and what a column may say.
 LANDED = {
-    "number": ["", None, "0", "7", "7.0", "7.50", "1e1", "many", "9007199254740993", "9007199254740992", "1e30"],
+    "number": [
+        *("", None, "0", "7", "7.0", "7.50", "1e1", "many", "9007199254740993", "9007199254740992", "1e17", "1e30"),
+        # Each is the same double as a value of WANTED.
+        *("16777217.000000001", "900000000000000.13", "123456789.123456789"),
+    ],
     "date": ["", None, "2026-03-20", "1773964800000", "2026-03-20T00:00:00.000Z", "2026-03-21", "soon"],
     "datetime": ["", None, "2026-03-20T09:00:00Z", "1773997200000", "2026-03-20T09:00:01Z", "later"],
     "boolean": ["", None, "true", "TRUE", "false", "maybe"],
     "string": ["", None, "team", "Team", " team"],
 }
 WANTED = {
-    "days": [None, "0", "7", "10"],
-    "events": [None, "0", "7", "9007199254740992", "9007199254740993"],
-    "trend": [None, "7.00", "7.50", "-0.01"],
+    "days": [None, "0", "7", "10", "16777217"],
+    "events": [None, "0", "7", "9007199254740992", "9007199254740993", "100000000000000001"],
+    "trend": [None, "7.00", "7.50", "-0.01", "16777217.00"],
+    "revenue": [None, "7.50", "900000000000000.12", "900000000000000.13"],
+    "score": [None, "7.500000000", "123456789.123456788", "123456789.123456789"],
+    "ratio": [None, "7.5", "123456789.12345679"],
     "seen_on": [None, "2026-03-20", "2026-03-21"],
     "seen_at": [None, "2026-03-20T09:00:00Z", "2026-03-20T09:00:01Z"],
     "is_active": [None, "true", "false"],
@@ -227,14 +238,55 @@ def fill(connection: duckdb.DuckDBPyConnection, cases: list[Case]) -> None:
     )
 
 
+def found(warehouse: Warehouse, cases: list[Case]) -> list[Row]:
+    """The rows of the diff."""
+    fill(warehouse.connection, cases)
+    return warehouse.connection.execute(
+        "select record_id, property, current_value, desired_value, last_sent_value, is_edited_since, has_left, "
+        f"was_rejected from ({warehouse.query})"
+    ).fetchall()
+
+
+def alone(name: str, landed: str | None, wanted: str | None) -> Case:
+    """A record that can differ in one property only, so that no other one brings the record up."""
+    nothing = dict.fromkeys(COLUMNS)
+    return Case(nothing | {name: wanted}, nothing | {name: landed}, is_gone=False)
+
+
 @running(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases=CASES)
 def test_a_diff_has_exactly_the_values_that_differ(warehouse: Warehouse, cases: list[Case]) -> None:
-    connection, query = warehouse.connection, warehouse.query
-    fill(connection, cases)
-    found = connection.execute(
-        "select record_id, property, current_value, desired_value, last_sent_value, is_edited_since, has_left, "
-        f"was_rejected from ({query})"
-    ).fetchall()
-    assert len(found) == len(set(found))
-    assert set(found) == expected(cases)
+    rows = found(warehouse, cases)
+    assert len(rows) == len(set(rows))
+    assert set(rows) == expected(cases)
+
+
+def test_a_value_that_differs_is_found_where_nothing_else_of_its_record_does(warehouse: Warehouse) -> None:
+    cases = [
+        alone(name, landed, wanted)
+        for name, (_, family) in COLUMNS.items()
+        for landed in LANDED[family]
+        for wanted in WANTED[name]
+    ]
+    assert set(found(warehouse, cases)) == expected(cases)
+
+
+# By property: the digits that its column holds, and how many of them are decimals.
+DIGITS = {"days": (9, 0), "events": (18, 0), "trend": (12, 2), "revenue": (18, 2), "score": (18, 9)}
+
+
+@st.composite
+def neighbours(draw: st.DrawFn) -> Case:
+    """A number of up to all the digits that its column holds, and one that differs in the last place, if at all."""
+    name = draw(st.sampled_from(sorted(DIGITS)))
+    digits, scale = DIGITS[name]
+    wanted = Decimal(draw(st.integers(1 - 10**digits, 10**digits - 1))).scaleb(-scale)
+    step = Decimal(draw(st.sampled_from([-1, 0, 1]))).scaleb(-draw(st.sampled_from([scale, 9])))
+    landed = wanted + step
+    return alone(name, draw(st.sampled_from([f"{landed:f}", f"{landed:e}"])), f"{wanted:.{scale}f}")
+
+
+@running(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cases=st.lists(neighbours(), min_size=1, max_size=12))
+def test_numbers_differ_whichever_digit_differs(warehouse: Warehouse, cases: list[Case]) -> None:
+    assert set(found(warehouse, cases)) == expected(cases)
