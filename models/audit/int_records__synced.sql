@@ -42,6 +42,26 @@ salesforce_contacts as (
 
 ),
 
+pendo_accounts as (
+
+    select pendo_accounts.account_id as record_id
+    from {{ ref('sync_pendo__accounts') }} as pendo_accounts
+    -- One row: both are keyed by the record.
+    inner join {{ ref('stg_pendo__accounts') }} as landed on pendo_accounts.account_id = landed.account_id
+
+),
+
+pendo_visitors as (
+
+    select pendo_visitors.visitor_id as record_id
+    from {{ ref('sync_pendo__visitors') }} as pendo_visitors
+    -- One row: both are keyed by the record.
+    inner join {{ ref('stg_pendo__visitors') }} as landed on pendo_visitors.visitor_id = landed.visitor_id
+    -- Who is excluded is never written to.
+    where not landed.is_excluded
+
+),
+
 records as (
 
     select
@@ -73,6 +93,22 @@ records as (
         'Contact' as object,
         record_id
     from salesforce_contacts
+
+    union all
+
+    select
+        'pendo' as destination,
+        'account' as object,
+        record_id
+    from pendo_accounts
+
+    union all
+
+    select
+        'pendo' as destination,
+        'visitor' as object,
+        record_id
+    from pendo_visitors
 
 )
 
