@@ -13,12 +13,21 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value; `detail` holds what it was made of, and its bound where there is one."""
+    """One measured value; `detail` holds what it was made of, and its bounds, `at_least` and `at_most`, if any."""
 
     name: str
     value: float
     unit: str
     detail: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The bounds that the value does not keep."""
+        least, most = (self.detail.get(name) for name in ("at_least", "at_most"))
+        # A value that is no number keeps none.
+        below = isinstance(least, int | float) and not self.value >= least
+        above = isinstance(most, int | float) and not self.value <= most
+        return (*([f"at_least {least}"] if below else []), *([f"at_most {most}"] if above else []))
 
 
 def seconds(work: Callable[[], object]) -> float:
