@@ -162,7 +162,7 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         file="",
         sha256="",
     )
-    return replace(sealed, warnings=tuple(tripped(activation.guards, sealed, quota)))
+    return replace(sealed, warnings=tuple(line for _, line in tripped(sealed)))
 
 
 def _retrying(connection: duckdb.DuckDBPyConnection, activation: Activation) -> Activation:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from activators.activation import Activation
+from activators.guards import tripped
 from activators.plan import ActivationPlan, shown
 from activators.sealing import count_changes
 
@@ -102,8 +103,9 @@ class ActivationDifference:
     @property
     def guards(self) -> tuple[str, ...]:
         """The guards that trip under the change and not under the base."""
-        known = self.before.warnings if self.before else ()
-        return tuple(line for line in (self.after.warnings if self.after else ()) if line not in known)
+        # By name: the line has counts, which may differ although the guard trips under both.
+        known = {name for name, _ in tripped(self.before)} if self.before else set()
+        return tuple(line for name, line in (tripped(self.after) if self.after else ()) if name not in known)
 
     @property
     def differs(self) -> bool:
