@@ -187,7 +187,7 @@ def compare(
             task = bar.add_task(f"dbt build, {name}", total=None)
             return lambda done, total: bar.update(task, completed=done, total=total)
 
-        found = compare_versions(Settings(), Path.cwd(), base, progress, keep=keep)
+        found = compare_versions(Settings(), Path.cwd(), base, progress, _warn, keep=keep)
     if json:
         _print_json(comparison_json(found))
     elif markdown:
@@ -439,6 +439,10 @@ def run() -> None:
     except (ActivationError, LoadError) as error:
         code = _refuse(str(error))
     raise SystemExit(code)
+
+
+def _warn(message: str) -> None:
+    err.print(f"backhaul: {message}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _refuse(message: str, code: int = 1) -> int:

@@ -47,17 +47,28 @@ class Comparison:
     in_full: tuple[str, ...]
 
 
-def compare(
-    settings: Settings, root: Path, ref: str, progress: Callable[[str], Progress], *, keep: bool = False
+def compare(  # noqa: PLR0913  what to compare, and whom to tell
+    settings: Settings,
+    root: Path,
+    ref: str,
+    progress: Callable[[str], Progress],
+    warn: Callable[[str], None],
+    *,
+    keep: bool = False,
 ) -> Comparison:
     """Build and compare the project in `root` as it was in `ref` and as it is. `progress` is asked once for each build.
 
-    The tables of the project are read and never written. Raises CompareError, and what `dbt build` does.
+    `warn` is told, in a line, what does not end the comparison. The tables of the project are read and never written.
+    Raises CompareError, and what `dbt build` does.
     """
     commit = resolve(root, ref)
     # Who holds the warehouse is told at once, and not after a minute of reading the project.
     open_warehouse(settings.warehouse, read_only=False).close()
-    with tempfile.TemporaryDirectory(prefix="backhaul-compare-") as scratch, building.stopping():
+    with (
+        tempfile.TemporaryDirectory(prefix="backhaul-compare-") as scratch,
+        building.alone(settings.state),
+        building.stopping(),
+    ):
         folder = Path(scratch)
         check_out(root, commit, folder / "base")
         after = _transform(settings, root, folder / "head-target", settings.target)
@@ -69,7 +80,7 @@ def compare(
             return Comparison(ref, commit, (), (), ())
         building.refuse_unbuilt(settings.warehouse, (base, head), ids)
         now = dt.datetime.now(dt.UTC)
-        with building.own_schemas(settings.warehouse, keep=keep):
+        with building.own_schemas(settings.warehouse, warn, keep=keep):
             for transform, version, schemas in ((before, base, building.BASE), (after, head, building.HEAD)):
                 building.build(transform, version, ids, schemas, now, progress(version.name))
             built = (base.relocated(ids, building.BASE), head.relocated(ids, building.HEAD))

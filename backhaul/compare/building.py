@@ -8,14 +8,16 @@ from __future__ import annotations
 import datetime as dt
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import duckdb
+from filelock import FileLock, Timeout
 
+from activators.errors import PlanError
 from activators.warehouse import open_warehouse
 from backhaul.compare.keys import quoted
 from backhaul.compare.versions import CompareError, CompareStopped, Version
@@ -91,14 +93,35 @@ def refuse_unbuilt(warehouse: Path, versions: tuple[Version, ...], ids: frozense
 
 
 @contextmanager
-def own_schemas(warehouse: Path, *, keep: bool) -> Iterator[None]:
-    """Drop the versions' schemas afterwards, whatever happens, unless `keep`. Those of an earlier run go before."""
+def alone(state: Path) -> Iterator[None]:
+    """Hold the comparisons' lock: they share the names of their schemas. Raises CompareError at once."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "compare.lock")
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        raise CompareError(f"{lock.lock_file}: another compare is running; wait for it") from None
+    with held:
+        yield
+
+
+@contextmanager
+def own_schemas(warehouse: Path, warn: Callable[[str], None], *, keep: bool) -> Iterator[None]:
+    """Drop the versions' schemas afterwards, whatever happens, unless `keep`. Those of an earlier run go before.
+
+    What cannot be dropped afterwards is told to `warn`: it takes nothing from what was found, or from the error.
+    """
     _drop(warehouse)
     try:
         yield
     finally:
         if not keep:
-            _drop(warehouse)
+            try:
+                _drop(warehouse)
+            except (PlanError, duckdb.Error) as error:
+                warn(
+                    f"the schemas {BASE}* and {HEAD}* are still in the warehouse; the next compare drops them ({error})"
+                )
 
 
 def _drop(warehouse: Path) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from activators.activation import Guards
 from activators.errors import PlanError, Stopped
+from activators.plan import ActivationPlan
 from backhaul import steps
-from backhaul.compare import CompareError, Comparison, compare
+from backhaul.compare import ActivationDifference, CompareError, Comparison, building, compare
 from backhaul.compare.keys import Key, declared_keys
 from backhaul.compare.markdown import markdown
 from backhaul.compare.report import comparison, comparison_json
@@ -70,7 +73,7 @@ class Clone:
         self, ref: str = "main", each: Callable[[int, int], None] = lambda *_: None, **options: bool
     ) -> Comparison:
         """Compare the working tree with a commit. `each` is called for every node that is built."""
-        return compare(self.settings, self.root, ref, lambda _name: each, **options)
+        return compare(self.settings, self.root, ref, lambda _name: each, pytest.fail, **options)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""
@@ -320,6 +323,70 @@ def test_who_holds_the_warehouse_is_told_before_anything_is_read(clone: Clone) -
         with pytest.raises(PlanError, match=f"another process, {holder.pid}, holds the warehouse"):
             clone.compare()
         holder.communicate("\n")
+
+
+def test_a_second_comparison_is_refused_before_it_drops_anything_of_the_first(clone: Clone) -> None:
+    with building.alone(clone.settings.state), pytest.raises(CompareError, match=r"compare\.lock: another compare is"):
+        clone.compare()
+    with building.alone(clone.settings.state):
+        pass
+
+
+@pytest.mark.parametrize("error", [None, ValueError("the real error")])
+def test_what_cannot_be_dropped_hides_neither_the_result_nor_the_error(
+    tmp_path: Path, error: ValueError | None
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(warehouse)).close()
+    hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    warned: list[str] = []
+    with ExitStack() as until_the_end:
+        raised = pytest.raises(ValueError, match="the real error") if error else nullcontext()
+        with raised, building.own_schemas(warehouse, warned.append, keep=False):
+            command = [sys.executable, "-c", hold, str(warehouse)]
+            holder = until_the_end.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            if error:
+                raise error
+        holder.communicate("\n")
+    (line,) = warned
+    assert "compare_base__* and compare_head__* are still in the warehouse" in line
+    assert f"another process, {holder.pid}, holds the warehouse" in line
+
+
+def guarded(overwrites: int, calls_left: int | None = None) -> ActivationPlan:
+    """An activation's plan of 1,000 records that overwrites values of so many, in one call."""
+    zero = dict.fromkeys(("changes", "held", "kept", "invalid", "unchanged", "left", "clears"), 0)
+    nothing = {"samples": (), "reasons": (), "warnings": (), "fingerprints": {}}
+    return ActivationPlan(
+        **{"name": "contacts", "destination": "hubspot", "object": "contacts", "records": 1_000, **zero, **nothing},
+        records_changed=overwrites,
+        clear_share=0.0,
+        overwrites=overwrites,
+        calls=1,
+        quota_share=None,
+        guards=Guards(0.5, 0.1, 0.8),
+        calls_left=calls_left,
+        sync_file="",
+        file="",
+        sha256="",
+    )
+
+
+def test_a_guard_is_new_where_it_did_not_trip_before_whatever_the_counts() -> None:
+    def new(before: ActivationPlan | None, after: ActivationPlan | None) -> list[str]:
+        found = ActivationDifference("contacts", before, after, 0, 0, 0, 0, (), (), ())
+        return [line.rpartition("(")[2] for line in found.guards]
+
+    assert new(guarded(501), guarded(502)) == []
+    assert new(guarded(500), guarded(501)) == new(None, guarded(501)) == ["more than max_change_share 50%)"]
+    assert new(guarded(501), guarded(500)) == new(guarded(501), None) == []
+    # Another one that trips beside it.
+    (line,) = new(guarded(501), guarded(502, calls_left=0))
+    assert "1 calls, and 0 were left" in line
 
 
 # Tables
