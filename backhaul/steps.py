@@ -27,7 +27,7 @@ from activators.connectors import Probe
 from activators.declarations import landed_objects, landed_tables, read_activations, read_manifest
 from activators.destinations import Restraint, connect, connectors
 from activators.errors import PlanError
-from activators.journal import Journal, read_history
+from activators.journal import Journal, journal_sizes, read_history
 from activators.plan import Plan, Verdict, latest_plan, read_plan
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
@@ -193,7 +193,8 @@ def plan(
 ) -> Plan:
     """Seal a plan of the declared activations. With `verify`, what was edited since the landing is held back."""
     refuse_unbuilt(declared, settings.target, run_results(settings.target))
-    refuse_behind(declared, settings.warehouse, settings.target, settings.journal)
+    sizes = journal_sizes(settings.journal)
+    refuse_behind(declared, settings.warehouse, settings.target, settings.journal, sizes)
     seal = partial(seal_plan, declared, settings.warehouse, retry_rejected=retry_rejected)
     verdicts: dict[str, list[Verdict]] = {}
     if verify:
