@@ -12,13 +12,15 @@ import orjson
 import pytest
 
 from activators.activation import Guards, Model
-from activators.apply import refuse_stale
+from activators.apply import refuse_overtaken, refuse_stale
 from activators.builds import refuse_behind, refuse_unbuilt
 from activators.errors import PlanError
 from activators.journal import Change, History, Journal, RecordChanges, Result, journal_sizes
 from activators.plan import latest_plan, read_changes, read_plan
 from activators.sealing import seal_plan
 from activators.warehouse import open_warehouse
+from backhaul import steps
+from backhaul.settings import Settings
 from loaders import LoadSettings, Wanted, load
 from tests.activators.conftest import NOW, Seal, activation
 
@@ -190,6 +192,48 @@ def test_an_older_plan_is_refused_once_there_is_a_newer_one(seal: Seal, tmp_path
         refuse_stale(older, None, tmp_path)
 
 
+def journal_of(folder: Path, plan_id: str, run: str, *activations: str) -> Journal:
+    return Journal.begin(folder / "journal", run, plan_id, NOW, activations)
+
+
+def intend(journal: Journal) -> None:
+    journal.intent("hubspot_contacts", "hubspot", "contacts", [RecordChanges("1", (DAYS_CHANGE,))])
+
+
+def test_a_plan_is_refused_once_another_run_writes_more_than_it_knows(seal: Seal, tmp_path: Path) -> None:
+    under_way = journal_of(tmp_path, "older", "run-1", "another", "hubspot_contacts")
+    intend(under_way)
+    known = journal_sizes(tmp_path / "journal")
+    seal(HUBSPOT, ROWS)
+    plan = seal_plan(
+        [HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW + dt.timedelta(seconds=1), journals=known
+    )
+    assert read_plan(plan.folder) == plan
+    # Its own run may go on, and others' write what they like.
+    intend(journal_of(tmp_path, plan.plan_id, "run-2", "hubspot_contacts"))
+    others = journal_of(tmp_path, "older", "run-3", "another")
+    others.intent("another", "hubspot", "contacts", [RecordChanges("1", (DAYS_CHANGE,))])
+    refuse_overtaken(plan, tmp_path / "journal")
+    # The plan was made while a job was pending: no record is sent any more, and one is answered.
+    under_way.outcome(1, [Result("1", "confirmed", NOW)])
+    with pytest.raises(PlanError, match=f"plan {plan.plan_id} does not know all that run run-1 wrote"):
+        refuse_overtaken(plan, tmp_path / "journal")
+
+
+def test_apply_looks_for_other_runs_when_it_holds_the_lock(seal: Seal, tmp_path: Path) -> None:
+    """A run that began after the plan was sealed, and ended before the apply, has the newest word."""
+    plan = seal(HUBSPOT, ROWS)
+    settings = Settings(
+        _env_file=None, BACKHAUL_STATE=tmp_path, DBT_TARGET_PATH=tmp_path, HUBSPOT_BASE_URL="http://127.0.0.1:1"
+    )
+    other = journal_of(tmp_path, "older", "run-1", "hubspot_contacts")
+    intend(other)
+    other.end(NOW, "complete", {})
+    with pytest.raises(PlanError, match=f"plan {plan.plan_id} does not know all that run run-1 wrote; run `backhaul"):
+        steps.apply(settings, plan, lambda *_: None)
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["run-1.jsonl"]
+
+
 def touch(target: Path, name: str, seconds: float) -> None:
     """As dbt leaves word of a build: it writes what it runs."""
     file = target / "run" / "b" / f"{name}.sql"
@@ -310,7 +354,7 @@ def test_what_a_run_has_written_is_not_planned_again_before_the_ledger_and_the_m
         written.refuse()
     written.load()
     written.refuse()
-    # Others' records, and a run that had the wrong token, say, and ended before it sent anything.
+    # Others' records, and a run that has sent nothing: if it does so yet, apply refuses the plan.
     written.begin("run-2", ["another"]).close()
     written.begin("run-3", ["hubspot_contacts"], sends=False).close()
     written.refuse()
