@@ -88,8 +88,8 @@ class History:
 class Journal:
     """An open journal.
 
-    A line outlives this process when the call returns, and the machine once `on_disk` has: batches wait for that before
-    they are sent. What a vendor said may be lost with the machine, as it is then asked again.
+    A line outlives this process when the call returns, and the machine once `on_disk` has. A batch waits
+    for that twice: before it is sent, and when it is answered. An answer that is lost all the same is asked for again.
     """
 
     path: Path
@@ -222,7 +222,7 @@ class Journal:
                 self._lines_on_disk = lines
 
     def close(self) -> None:
-        """Close the file; the run stays open and can be resumed."""
+        """Close the file; a run that has not ended stays open and can be resumed."""
         # What a full disk did not take was reported when it was written; closing would only try it once more.
         with suppress(OSError):
             self._file.close()
