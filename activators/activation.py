@@ -74,6 +74,8 @@ class Model:
 
     id: str
     file: str
+    # As SQL names its table; empty where nothing asks for it.
+    relation: str = ""
 
     @property
     def name(self) -> str:
@@ -97,3 +99,5 @@ class Activation:
     path: str
     # The sync, diff and plan models, in the order of their building.
     models: tuple[Model, ...]
+    # The tables through which the diff model knows what was written: built after the ledger's load, before the diff.
+    written: tuple[Model, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from activators.connectors import Destination
 from activators.errors import PlanError
-from activators.journal import History, Journal
+from activators.journal import History, Journal, journal_sizes, read_lines
 from activators.plan import Plan, latest_plan
 from activators.sending import Applied, Progress, Sender
 from activators.stopping import stopping_on_signals
@@ -42,6 +42,23 @@ def refuse_stale(plan: Plan, history: History | None, target: Path) -> None:
         file = target / item.sync_file
         if file.exists() and file.stat().st_mtime > plan.created_at.timestamp():
             raise PlanError(f"plan {plan.plan_id} is older than {file.stem}, built since; run `backhaul plan`")
+
+
+def refuse_overtaken(plan: Plan, journal: Path) -> None:
+    """Raise PlanError when another run has written for the plan's activations what the plan does not know of.
+
+    It was under way while the plan was made, or began after it. Only an apply that holds the lock can be sure.
+    """
+    names = {item.name for item in plan.activations if item.changes}
+    for run_id, size in sorted(journal_sizes(journal).items()):
+        if plan.journals.get(run_id) == size:
+            continue
+        run = next(read_lines(journal / f"{run_id}.jsonl"), None)
+        if run is not None and run["plan_id"] != plan.plan_id and names & set(run["activations"]):
+            raise PlanError(
+                f"plan {plan.plan_id} does not know all that run {run_id} wrote; "
+                "run `backhaul load ledger` and `dbt build`, then plan again"
+            )
 
 
 async def apply_plan(  # noqa: PLR0913  what to send, where, and what is known of it

@@ -165,10 +165,14 @@ def _read_activation(
         sync_relation=_relation(sync),
         plan_relation=_relation(plan),
         path=path,
-        models=tuple(
-            Model(node["unique_id"], f"run/{node['package_name']}/{node['original_file_path']}") for node in models
-        ),
+        models=tuple(_model(node) for node in models),
+        written=tuple(_model(node) for node in _written(manifest, models[1], sync)),
     )
+
+
+def _model(node: Mapping[str, Any]) -> Model:
+    file = f"run/{node['package_name']}/{node['original_file_path']}"
+    return Model(node["unique_id"], file, _relation(node))
 
 
 def _connector(declared: object, place: Place, mistakes: list[Mistake]) -> Connector | None:
@@ -185,6 +189,9 @@ def _connector(declared: object, place: Place, mistakes: list[Mistake]) -> Conne
 
 # The models of an activation, in the order of their building.
 _KINDS = ("sync", "diff", "plan")
+# The source that the journals are landed as, and what dbt keeps as tables.
+_LEDGER = "ledger"
+_TABLES = frozenset({"table", "incremental"})
 
 
 def _models(
@@ -209,6 +216,30 @@ def _models(
             break
         models.append(by_name[name])
     return models
+
+
+def _written(
+    manifest: Mapping[str, Any], diff: Mapping[str, Any], sync: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """The tables between the ledger and a diff model, but for what the sync model reads; a view is never behind."""
+    knows: dict[str, bool] = {}
+
+    def reads_ledger(name: str) -> bool:
+        if name not in knows:
+            node = manifest["nodes"].get(name) or manifest["sources"].get(name) or {}
+            knows[name] = False
+            # Every parent is looked at, so that each is known.
+            parents = [reads_ledger(parent) for parent in node.get("depends_on", {}).get("nodes", ())]
+            knows[name] = node.get("source_name") == _LEDGER or any(parents)
+        return knows[name]
+
+    for name in diff["depends_on"]["nodes"]:
+        if name != sync["unique_id"]:
+            reads_ledger(name)
+    for name in sorted(name for name, does in knows.items() if does and name in manifest["nodes"]):
+        node = manifest["nodes"][name]
+        if node["config"].get("materialized") in _TABLES:
+            yield node
 
 
 def _accepted(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:

@@ -88,15 +88,16 @@ class History:
 class Journal:
     """An open journal.
 
-    A line outlives this process when the call returns, and the machine once `on_disk` has: batches wait for that before
-    they are sent. What a vendor said may be lost with the machine, as it is then asked again.
+    A line outlives this process when the call returns, and the machine once `on_disk` has. A batch waits
+    for that twice: before it is sent, and when it is answered. An answer that is lost all the same is asked for again.
     """
 
     path: Path
     run_id: str
     _file: BinaryIO = field(repr=False)
     _batch: int = 0
-    # After a write that failed half-way, another would be appended to its torn line.
+    # After a write that failed half-way another would be appended to its torn line, and what the disk did not take is
+    # not tried again.
     _is_torn: bool = False
     # Lines written, and how many of them are surely on disk.
     _lines: int = field(default=0, init=False)
@@ -214,20 +215,20 @@ class Journal:
         """Wait until every line so far is on disk. Batches that wait at once share the disk's one wait."""
         wanted = self._lines
         async with self._syncing:
+            self._refuse_torn()
             if self._lines_on_disk < wanted:
                 lines = self._lines
                 await asyncio.to_thread(self._sync)
                 self._lines_on_disk = lines
 
     def close(self) -> None:
-        """Close the file; the run stays open and can be resumed."""
+        """Close the file; a run that has not ended stays open and can be resumed."""
         # What a full disk did not take was reported when it was written; closing would only try it once more.
         with suppress(OSError):
             self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        if self._is_torn:
-            raise self._unwritable("an earlier line of it was cut short")
+        self._refuse_torn()
         try:
             self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
             self._file.flush()
@@ -237,17 +238,28 @@ class Journal:
         self._lines += 1
 
     def _sync(self) -> None:
+        # The system tells once that it could not write: asked again, it says that all is well.
+        self._refuse_torn()
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
             self._is_torn = True
             raise self._unwritable(error.strerror or "unknown error") from None
 
+    def _refuse_torn(self) -> None:
+        if self._is_torn:
+            raise self._unwritable("an earlier line of it did not get there whole")
+
     def _unwritable(self, why: str) -> PlanError:
         return PlanError(
             f"{self.path}: the journal cannot be written ({why}); nothing more is sent without it. "
             "Make room, then run the same command again: it asks the CRM what became of the last batch"
         )
+
+
+def journal_sizes(folder: Path) -> dict[str, int]:
+    """Every run's journal, by run id: how much of it there is, in bytes."""
+    return {path.stem: path.stat().st_size for path in folder.glob("*.jsonl")}
 
 
 def read_history(folder: Path, plan_id: str) -> History | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import math
 import sqlite3
-import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# A call without an answer has arrived this many seconds after it left, as far as the window goes.
-_ARRIVES_WITHIN = 1.0
-# What two processes' clocks, and the vendor's, may be apart, in seconds.
-_MARGIN = 0.01
+from pyrate_limiter import AbstractBucket, InMemoryBucket, Limiter, Rate, SQLiteBucket
+
+from activators.errors import PlanError
+
+# How much longer our window is than the vendor's, in milliseconds: at first, and at most.
+_FIRST_SLACK_MS, _MOST_SLACK_MS = 150, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,83 +37,83 @@ class Usage:
 class Window:
     """A rolling window of one account's calls; with a file, every process that names it shares the window.
 
-    The vendor counts a call when it arrives, which is somewhere between its leaving and its answer. So a call leaves
-    the window so many seconds after its answer: none comes too early, nor waits longer than its forerunner took.
+    The vendor counts a call when it arrives, which is somewhere between its leaving and its answer. So the window is
+    longer than the vendor's by what the slowest of the last calls took, up to a second, and no call comes too early.
+
+    Raises PlanError, before a call leaves, when the file cannot be kept.
     """
 
     calls: int
     seconds: float
     file: Path | None = None
-    _store: sqlite3.Connection = field(init=False, repr=False)
-    # Of this process's calls the first to ask is the first to leave.
-    _first: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
-    _one: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _limiter: Limiter = field(init=False, repr=False)
+    _bucket: AbstractBucket = field(init=False, repr=False)
+    _took_ms: deque[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Every statement is a transaction of its own, but for those that `_try` holds together.
-        self._store = sqlite3.connect(
-            self.file or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
-        )
-        # What a machine that goes down forgets of its last seconds is of no use once it is back.
-        self._store.execute("pragma synchronous = off")
-        self._store.execute(
-            "create table if not exists calls (id integer primary key autoincrement, arrived_at real not null)"
-        )
+        self._took_ms = deque([_FIRST_SLACK_MS], self.calls)
+        if self.file is None:
+            self._bucket = InMemoryBucket(self._rates())
+        else:
+            with self._keeping():
+                self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._bucket = self._shared(self.file)
+        self._limiter = Limiter(self._bucket, buffer_ms=10)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until a call may leave; it has been answered when the block ends."""
-        async with self._first:
-            while isinstance(call := self._try(), float):  # noqa: ASYNC110  the time to wait for is known
-                await asyncio.sleep(call)
-        try:
+        with self._keeping():
+            await self._limiter.try_acquire_async()
+        with self._timed():
             yield
-        finally:
-            self._answered(call)
 
     @contextmanager
     def turn_in_thread(self) -> Iterator[None]:
         """Do the same for a caller that has no event loop."""
-        while isinstance(call := self._try(), float):
-            time.sleep(call)
+        with self._keeping():
+            self._limiter.try_acquire()
+        with self._timed():
+            yield
+
+    def close(self) -> None:
+        """Let go of the file, and of the thread that forgets old calls."""
+        self._limiter.close()
+
+    def _shared(self, file: Path) -> SQLiteBucket:
+        """Open the file. A damaged one is made anew: all that it holds is the calls of the last seconds."""
+        try:
+            return SQLiteBucket.init_from_file(self._rates(), db_path=str(file), use_file_lock=True)
+        except sqlite3.OperationalError:
+            raise  # the disk is full, say, or the folder is not ours: the file itself may be sound
+        except sqlite3.DatabaseError:
+            for part in ("", "-wal", "-shm"):
+                file.with_name(file.name + part).unlink(missing_ok=True)
+            return SQLiteBucket.init_from_file(self._rates(), db_path=str(file), use_file_lock=True)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Say in a line that the file cannot be read or written."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise PlanError(
+                f"{self.file}: the last calls cannot be noted there ({error}); make room, or remove the file, "
+                "then run the same command again"
+            ) from None
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Note, in memory, how long a call takes, from its leave to go to its answer."""
+        began = time.monotonic()
         try:
             yield
         finally:
-            self._answered(call)
+            self._took_ms.append(min(math.ceil((time.monotonic() - began) * 1_000), _MOST_SLACK_MS))
+            self._bucket.rates = self._rates()
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._store.close()
-
-    def _try(self) -> int | float:
-        """Note a call that leaves now, and give its number; or the seconds after which to try again."""
-        # This clock is the same for all processes of a machine, and never set back while the machine is up.
-        now = time.monotonic()
-        with self._one:
-            self._store.execute("begin immediate")
-            try:
-                # Calls of the future are of an earlier start of the machine.
-                self._store.execute(
-                    "delete from calls where arrived_at <= ? or arrived_at > ?",
-                    [now - self.seconds - _MARGIN, now + _ARRIVES_WITHIN],
-                )
-                row = self._store.execute(
-                    "select arrived_at from calls order by arrived_at desc limit 1 offset ?", [self.calls - 1]
-                ).fetchone()
-                if row is not None:
-                    return float(max(row[0] + self.seconds + _MARGIN - now, 0.001))
-                added = self._store.execute("insert into calls (arrived_at) values (?)", [now + _ARRIVES_WITHIN])
-                return int(added.lastrowid or 0)
-            finally:
-                self._store.execute("commit")
-
-    def _answered(self, call: int) -> None:
-        with self._one:
-            self._store.execute(
-                "update calls set arrived_at = min(arrived_at, ?) where id = ?", [time.monotonic(), call]
-            )
+    def _rates(self) -> list[Rate]:
+        return [Rate(self.calls, int(self.seconds * 1_000) + max(self._took_ms))]
 
 
 def window_file(folder: Path, vendor: str, *identity: str) -> Path:

@@ -117,6 +117,8 @@ class Plan:
     folder: Path
     # By vendor: when the newest read that the warehouse has of it began, by the vendor's clock.
     landings: Mapping[str, dt.datetime] = field(default_factory=dict)
+    # By run: how much of its journal the plan knows, in bytes.
+    journals: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def changes(self) -> int:
@@ -151,6 +153,8 @@ def read_plan(folder: Path) -> Plan:
         seal,
         folder,
         {vendor: dt.datetime.fromisoformat(at) for vendor, at in header["landings"].items()},
+        # Plans of earlier versions do not say: they know of no run.
+        header.get("journals", {}),
     )
 
 

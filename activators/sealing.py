@@ -34,11 +34,12 @@ def seal_plan(  # noqa: PLR0913  what to plan, where, and what is known beside t
     *,
     retry_rejected: bool = False,
     verdicts: Mapping[str, Sequence[Verdict]] | None = None,
+    journals: Mapping[str, int] | None = None,
 ) -> Plan:
     """Read the plan models and write a sealed plan under `plans`. The warehouse is opened read-only.
 
     With `retry_rejected`, values that the CRM refused before are sent again as they are. `verdicts`, by activation,
-    overrule the models.
+    overrule the models. `journals` are the runs that the models know, and how much of each, in bytes.
 
     Raises PlanError when the models are not built, a column's type does not fit its property, or the file is locked.
     """
@@ -48,13 +49,20 @@ def seal_plan(  # noqa: PLR0913  what to plan, where, and what is known beside t
             activations = [_retrying(connection, activation) for activation in activations]
         if verdicts:
             activations = [_judged(connection, item, verdicts.get(item.name, ())) for item in activations]
-        return seal_tables(connection, activations, plans, now)
+        return seal_tables(connection, activations, plans, now, journals)
 
 
 def seal_tables(
-    connection: duckdb.DuckDBPyConnection, activations: Sequence[Activation], plans: Path, now: dt.datetime
+    connection: duckdb.DuckDBPyConnection,
+    activations: Sequence[Activation],
+    plans: Path,
+    now: dt.datetime,
+    journals: Mapping[str, int] | None = None,
 ) -> Plan:
-    """Seal the tables that the activations name as their sync and plan relations, wherever the connection has them."""
+    """Seal the tables that the activations name as their sync and plan relations, wherever the connection has them.
+
+    `journals` are the runs that the tables know, and how much of each, in bytes.
+    """
     plan_id = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
     folder = plans / f".{plan_id}.partial"
     try:
@@ -72,6 +80,7 @@ def seal_tables(
             "plan_id": plan_id,
             "created_at": now,
             "landings": landings,
+            "journals": dict(journals or {}),
             "activations": [asdict(activation) for activation in sealed],
         }
         seal = seal_of(header)
@@ -83,7 +92,7 @@ def seal_tables(
             file.unlink()
         folder.rmdir()
         raise
-    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings)
+    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings, header["journals"])
 
 
 def count_changes(connection: duckdb.DuckDBPyConnection, activation: Activation) -> ActivationPlan:

@@ -162,7 +162,7 @@ class Sender:
         """Bring records to an outcome: read back what was left open, then send what is not there yet."""
         opened = [record for record in records if again or self.verify or self._was_intended(record)]
         settled = await self._read_back(opened)
-        self._close_settled([record for record in opened if record.record_id in settled], settled, again=again)
+        await self._close_settled([record for record in opened if record.record_id in settled], settled, again=again)
         to_send = [record for record in records if record.record_id not in settled]
         if not to_send:
             return
@@ -170,14 +170,14 @@ class Sender:
         await self.journal.on_disk()
         if jobs is None or len(to_send) <= self.destination.records_per_call:
             results = await self._update(batch, to_send)
-            self._close(batch, to_send, await self._clear_up(to_send, results))
+            await self._close(batch, to_send, await self._clear_up(to_send, results))
             return
         job_id = await jobs.open(self.activation.object)
         self.journal.job(batch, job_id)
         await self.journal.on_disk()
         await jobs.upload(job_id, to_send)
         results = await self.stop.unless_asked(jobs.finish(job_id, to_send))
-        self._close(batch, to_send, results, final=again)
+        await self._close(batch, to_send, results, final=again)
         left_open = {result.record_id for result in results if result.status == "unknown"}
         if left_open and not again:
             await self._settle_rest([record for record in to_send if record.record_id in left_open], jobs)
@@ -192,7 +192,7 @@ class Sender:
         except RefusedThroughout as refused:
             if not self.keep_going:
                 told = {result.record_id for result in refused.results}
-                self._close(batch, [record for record in records if record.record_id in told], refused.results)
+                await self._close(batch, [record for record in records if record.record_id in told], refused.results)
                 raise RefusedAlike(
                     f"{self.activation.name}: a batch of {len(records)} records was refused, and {len(told)} from all "
                     f"over it alone, too ({refused}); correct the model or the property and plan again, or go on with "
@@ -204,7 +204,9 @@ class Sender:
                     (results[record.record_id],) = await self.destination.update(self.activation.object, [record])
             return list(results.values())
 
-    def _close_settled(self, records: Sequence[RecordChanges], settled: Mapping[str, Result], *, again: bool) -> None:
+    async def _close_settled(
+        self, records: Sequence[RecordChanges], settled: Mapping[str, Result], *, again: bool
+    ) -> None:
         """Account for records of which the CRM itself tells; what somebody else did as planned is no write of ours."""
         theirs = [
             record
@@ -215,7 +217,7 @@ class Sender:
             self._count(record, settled[record.record_id])
         ours = [record for record in records if record not in theirs]
         if ours:
-            self._close(self._intend(ours), ours, [settled[record.record_id] for record in ours])
+            await self._close(self._intend(ours), ours, [settled[record.record_id] for record in ours])
 
     async def _settle_rest(self, records: Sequence[RecordChanges], jobs: Jobs) -> None:
         """What a job has left open is read back, and sent again once."""
@@ -233,7 +235,7 @@ class Sender:
                 continue
             records = read_batch(self.journal.path, batch)
             results = await self.stop.unless_asked(jobs.finish(job.job_id, records))
-            self._close(batch, records, results, final=False)
+            await self._close(batch, records, results, final=False)
             self._reclaimed |= {item.record_id: item.status for item in results if item.status != "unknown"}
 
     async def _clear_up(self, records: Sequence[RecordChanges], results: Sequence[Result]) -> list[Result]:
@@ -294,10 +296,13 @@ class Sender:
     def _intend(self, records: Sequence[RecordChanges]) -> int:
         return self.journal.intent(self.activation.name, self.activation.destination, self.activation.object, records)
 
-    def _close(
+    async def _close(
         self, batch: int, records: Sequence[RecordChanges], results: Sequence[Result], *, final: bool = True
     ) -> None:
-        """Journal what became of a batch, and count it. Unless it is final, what is unknown will be tried again."""
+        """Journal what became of a batch, on disk, and count it.
+
+        Unless it is final, what is unknown will be tried again.
+        """
         by_id = {result.record_id: result for result in results}
         if len(results) != len(records) or by_id.keys() != {record.record_id for record in records}:
             raise PlanError(
@@ -305,6 +310,7 @@ class Sender:
                 "the destination's module must account for each"
             )
         self.journal.outcome(batch, results)
+        await self.journal.on_disk()
         for record in records:
             result = by_id[record.record_id]
             if final or result.status != "unknown":

@@ -20,7 +20,7 @@ from activators.activation import Activation, Guards
 from activators.connectors import Destination
 from activators.destinations import connectors
 from activators.errors import PlanError
-from activators.journal import Change, Stored
+from activators.journal import Change, Stored, journal_sizes
 from activators.plan import Plan
 from activators.sealing import seal_tables
 from activators.values import same_value
@@ -47,6 +47,8 @@ async def plan_undo(
     Raises PlanError when there is no such run, it wrote nothing, or its activations are declared no more.
     """
     declared = {activation.name: activation for activation in activations}
+    # Before they are read: what a run writes in the meantime is not known here.
+    sizes = journal_sizes(journal)
     with TemporaryDirectory() as folder, duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{_MEMORY}'")
         connection.execute("set temp_directory = ?", [folder])
@@ -76,7 +78,7 @@ async def plan_undo(
             usage = destination.caller.usage
             if usage is not None:
                 connection.execute("insert into plans.int_crm_quotas values (?, ?, ?)", [name, usage.daily, usage.left])
-        return seal_tables(connection, undone, plans, dt.datetime.now(dt.UTC))
+        return seal_tables(connection, undone, plans, dt.datetime.now(dt.UTC), sizes)
 
 
 def restore(change: Change, stored: Stored | None, *, is_newest: bool = True) -> tuple[str, str] | None:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from activators import hubspot
 from activators.activation import Activation
-from activators.apply import Run, apply_plan, refuse_stale
+from activators.apply import Run, apply_plan, refuse_overtaken, refuse_stale
 from activators.builds import refuse_behind, refuse_unbuilt
 from activators.check import Asked, Checked, unset
 from activators.check import ask as ask_all
@@ -27,7 +27,7 @@ from activators.connectors import Probe
 from activators.declarations import landed_objects, landed_tables, read_activations, read_manifest
 from activators.destinations import Restraint, connect, connectors
 from activators.errors import PlanError
-from activators.journal import Journal, read_history
+from activators.journal import Journal, journal_sizes, read_history
 from activators.plan import Plan, Verdict, latest_plan, read_plan
 from activators.provision import Provisioned
 from activators.provision import provision as provision_all
@@ -193,8 +193,10 @@ def plan(
 ) -> Plan:
     """Seal a plan of the declared activations. With `verify`, what was edited since the landing is held back."""
     refuse_unbuilt(declared, settings.target, run_results(settings.target))
-    refuse_behind(declared, settings.warehouse, settings.target, settings.journal)
-    seal = partial(seal_plan, declared, settings.warehouse, retry_rejected=retry_rejected)
+    # Before anything is read: apply refuses the plan once any run has written more.
+    sizes = journal_sizes(settings.journal)
+    refuse_behind(declared, settings.warehouse, settings.target, settings.journal, sizes)
+    seal = partial(seal_plan, declared, settings.warehouse, retry_rejected=retry_rejected, journals=sizes)
     verdicts: dict[str, list[Verdict]] = {}
     if verify:
         # The warehouse is closed while the CRMs are read, so what would be sent is put down first.
@@ -246,6 +248,7 @@ def apply(
             # Said once already; there is nothing that could be done twice.
             return Run(history.run_id, sealed.plan_id, tuple(Applied(item.name) for item in sealed.activations))
         refuse_stale(sealed, history, settings.target)
+        refuse_overtaken(sealed, settings.journal)
         now = dt.datetime.now(dt.UTC)
         names = [item.name for item in sealed.activations if item.changes]
         journal = (
@@ -288,6 +291,7 @@ def unfinished(settings: Settings) -> Plan | None:
         return None
     sealed = open_plan(settings, name)
     refuse_stale(sealed, history, settings.target)
+    refuse_overtaken(sealed, settings.journal)
     return sealed
 
 

@@ -229,3 +229,29 @@ def test_contract_types_come_down_to_families(data_type: str, expected: ColumnTy
 def test_a_missing_manifest_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="run `dbt build`"):
         read_manifest(tmp_path / "manifest.json")
+
+
+def test_the_tables_between_the_ledger_and_a_diff_are_known(manifest: Manifest) -> None:
+    """A view is never behind, a seed says nothing of writes, and what the sync model reads is not compared with."""
+    nodes, sync = manifest["nodes"], manifest["nodes"]["model.p.sync_hubspot__contacts"]
+    manifest["sources"]["source.p.ledger.writes"] = {"source_name": "ledger"}
+    manifest["sources"]["source.p.hubspot.contacts"] = {"source_name": "hubspot"}
+
+    def add(name: str, materialized: str, *parents: str) -> None:
+        own = {"unique_id": f"model.p.{name}", "name": name, "alias": name, "schema": "audit"}
+        about = {"config": {"materialized": materialized}, "depends_on": {"nodes": list(parents)}}
+        nodes[own["unique_id"]] = sync | own | about | {"original_file_path": f"models/{name}.sql"}
+
+    add("stg_ledger__writes", "view", "source.p.ledger.writes")
+    add("landing", "table", "source.p.hubspot.contacts")
+    add("codes", "seed")
+    add("latest", "incremental", "model.p.stg_ledger__writes")
+    add("rejected", "table", "model.p.latest", "model.p.codes")
+    add("report", "table", "model.p.stg_ledger__writes")
+    sync["depends_on"] = {"nodes": ["model.p.report"]}
+    nodes["model.p.diff_hubspot__contacts"]["depends_on"]["nodes"] += ["model.p.landing", "model.p.rejected"]
+    (declared,) = read_activations(manifest)
+    assert [(model.name, model.file, model.relation) for model in declared.written] == [
+        ("latest", "run/p/models/latest.sql", '"audit"."latest"'),
+        ("rejected", "run/p/models/rejected.sql", '"audit"."rejected"'),
+    ]

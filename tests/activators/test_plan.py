@@ -11,14 +11,16 @@ import duckdb
 import orjson
 import pytest
 
-from activators.activation import Guards
-from activators.apply import refuse_stale
+from activators.activation import Guards, Model
+from activators.apply import refuse_overtaken, refuse_stale
 from activators.builds import refuse_behind, refuse_unbuilt
 from activators.errors import PlanError
-from activators.journal import Change, History, Journal, RecordChanges
+from activators.journal import Change, History, Journal, RecordChanges, Result, journal_sizes
 from activators.plan import latest_plan, read_changes, read_plan
 from activators.sealing import seal_plan
 from activators.warehouse import open_warehouse
+from backhaul import steps
+from backhaul.settings import Settings
 from loaders import LoadSettings, Wanted, load
 from tests.activators.conftest import NOW, Seal, activation
 
@@ -190,6 +192,48 @@ def test_an_older_plan_is_refused_once_there_is_a_newer_one(seal: Seal, tmp_path
         refuse_stale(older, None, tmp_path)
 
 
+def journal_of(folder: Path, plan_id: str, run: str, *activations: str) -> Journal:
+    return Journal.begin(folder / "journal", run, plan_id, NOW, activations)
+
+
+def intend(journal: Journal) -> None:
+    journal.intent("hubspot_contacts", "hubspot", "contacts", [RecordChanges("1", (DAYS_CHANGE,))])
+
+
+def test_a_plan_is_refused_once_another_run_writes_more_than_it_knows(seal: Seal, tmp_path: Path) -> None:
+    under_way = journal_of(tmp_path, "older", "run-1", "another", "hubspot_contacts")
+    intend(under_way)
+    known = journal_sizes(tmp_path / "journal")
+    seal(HUBSPOT, ROWS)
+    plan = seal_plan(
+        [HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW + dt.timedelta(seconds=1), journals=known
+    )
+    assert read_plan(plan.folder) == plan
+    # Its own run may go on, and others' write what they like.
+    intend(journal_of(tmp_path, plan.plan_id, "run-2", "hubspot_contacts"))
+    others = journal_of(tmp_path, "older", "run-3", "another")
+    others.intent("another", "hubspot", "contacts", [RecordChanges("1", (DAYS_CHANGE,))])
+    refuse_overtaken(plan, tmp_path / "journal")
+    # The plan was made while a job was pending: no record is sent any more, and one is answered.
+    under_way.outcome(1, [Result("1", "confirmed", NOW)])
+    with pytest.raises(PlanError, match=f"plan {plan.plan_id} does not know all that run run-1 wrote"):
+        refuse_overtaken(plan, tmp_path / "journal")
+
+
+def test_apply_looks_for_other_runs_when_it_holds_the_lock(seal: Seal, tmp_path: Path) -> None:
+    """A run that began after the plan was sealed, and ended before the apply, has the newest word."""
+    plan = seal(HUBSPOT, ROWS)
+    settings = Settings(
+        _env_file=None, BACKHAUL_STATE=tmp_path, DBT_TARGET_PATH=tmp_path, HUBSPOT_BASE_URL="http://127.0.0.1:1"
+    )
+    other = journal_of(tmp_path, "older", "run-1", "hubspot_contacts")
+    intend(other)
+    other.end(NOW, "complete", {})
+    with pytest.raises(PlanError, match=f"plan {plan.plan_id} does not know all that run run-1 wrote; run `backhaul"):
+        steps.apply(settings, plan, lambda *_: None)
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["run-1.jsonl"]
+
+
 def touch(target: Path, name: str, seconds: float) -> None:
     """As dbt leaves word of a build: it writes what it runs."""
     file = target / "run" / "b" / f"{name}.sql"
@@ -245,47 +289,107 @@ def test_a_failed_build_stops_the_plan(tmp_path: Path, name: str, status: str) -
         refuse(tmp_path, (name, status))
 
 
-def test_what_a_run_has_written_is_not_planned_again_before_the_ledger_and_the_models_know_it(tmp_path: Path) -> None:
-    settings = LoadSettings(tmp_path / "warehouse.duckdb", tmp_path / "dlt", tmp_path / "journal")
+class Written:
+    """A warehouse, journals in it as the ledger, and the tables through which a diff model knows the ledger."""
 
-    def begin(run: str, activations: list[str], *, sends: bool = True) -> Journal:
-        journal = Journal.begin(tmp_path / "journal", run, "plan", NOW, activations)
+    tables = ("int_writes__latest", "int_records__written", "int_writes__rejected")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = LoadSettings(folder / "warehouse.duckdb", folder / "dlt", folder / "journal")
+        self.activation = activation(
+            "hubspot",
+            written=tuple(Model(f"model.b.{name}", f"run/b/{name}.sql", f'"audit"."{name}"') for name in self.tables),
+        )
+        with duckdb.connect(str(self.settings.warehouse)) as connection:
+            connection.execute("create schema audit; create table audit.int_writes__rejected (run_id varchar)")
+            for name in self.tables[:2]:
+                connection.execute(f"create table audit.{name} (loaded_at timestamp)")
+
+    def begin(self, run: str, activations: list[str], *, sends: bool = True) -> Journal:
+        journal = Journal.begin(self.settings.journal_dir, run, "plan", NOW, activations)
         for name in activations if sends else ():
             journal.intent(name, "hubspot", "contacts", [RecordChanges("1", (DAYS_CHANGE,))])
         return journal
 
-    def load_ledger() -> None:
-        load(["ledger"], settings, Wanted(), lambda *_: None)
+    def load(self) -> None:
+        load(["ledger"], self.settings, Wanted(), lambda *_: None)
 
-    def refuse() -> None:
-        refuse_behind([HUBSPOT], settings.warehouse, tmp_path, settings.journal_dir)
+    def build(self, *names: str, seconds: float = 60.0) -> None:
+        """As dbt leaves it, so long after now; without names all, in their order."""
+        since = (dt.datetime.now(dt.UTC) - NOW).total_seconds() + seconds
+        for at, name in enumerate(names or (*self.tables, "sync_contacts", "diff_contacts", "plan_contacts")):
+            touch(self.folder, name, since + at)
+            if name in self.tables[:2]:
+                with duckdb.connect(str(self.settings.warehouse)) as connection:
+                    connection.execute(f"create or replace table audit.{name} as select loaded_at from ledger.writes")
 
-    built(tmp_path)
-    refuse()  # nothing was ever written
-    duckdb.connect(str(settings.warehouse)).close()
-    open_run = begin("run-1", ["another", "hubspot_contacts"])
+    def refuse(self) -> None:
+        sizes = journal_sizes(self.settings.journal_dir)
+        refuse_behind([self.activation], self.settings.warehouse, self.folder, self.settings.journal_dir, sizes)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    return Written(tmp_path)
+
+
+def test_what_a_run_has_written_is_not_planned_again_before_the_ledger_and_the_models_know_it(written: Written) -> None:
+    built(written.folder)
+    written.refuse()  # nothing was ever written
+    open_run = written.begin("run-1", ["another", "hubspot_contacts"])
     with pytest.raises(PlanError, match="all that run run-1 wrote; run `backhaul load ledger` and `dbt build`"):
-        refuse()
-    load_ledger()
+        written.refuse()
+    written.load()
     # The models' files say that they were built before.
-    with pytest.raises(PlanError, match="diff_contacts was built before the ledger was loaded; run `dbt build`"):
-        refuse()
-    just_now = (dt.datetime.now(dt.UTC) - NOW).total_seconds()
-    built(tmp_path, just_now, just_now, just_now)
-    refuse()
+    with pytest.raises(PlanError, match="was built before the ledger was loaded; run `dbt build`"):
+        written.refuse()
+    written.build()
+    written.refuse()
     # The run goes on, and a build in between knows only half of it.
     open_run.outcome(1, [])
     open_run.close()
-    later = just_now + 60
-    built(tmp_path, later, later, later)
+    written.build(seconds=120)
     with pytest.raises(PlanError, match="all that run run-1 wrote"):
-        refuse()
-    load_ledger()
-    refuse()
-    # Others' records, and a run that had the wrong token, say, and ended before it sent anything.
-    begin("run-2", ["another"]).close()
-    begin("run-3", ["hubspot_contacts"], sends=False).close()
-    refuse()
+        written.refuse()
+    written.load()
+    written.refuse()
+    # Others' records, and a run that has sent nothing: if it does so yet, apply refuses the plan.
+    written.begin("run-2", ["another"]).close()
+    written.begin("run-3", ["hubspot_contacts"], sends=False).close()
+    written.refuse()
+
+
+def test_a_build_of_the_diff_alone_does_not_know_what_was_written(written: Written) -> None:
+    """A diff reads the ledger through other tables; with those of yesterday everything would be sent again."""
+    journal = written.begin("run-1", ["hubspot_contacts"])
+    journal.outcome(1, [Result("1", "confirmed", NOW)])
+    journal.close()
+    written.load()
+    following = ("sync_contacts", "diff_contacts", "plan_contacts")
+    for number, name in enumerate(written.tables):
+        written.build(*following)
+        with pytest.raises(PlanError, match=f"{name} was built before the ledger was loaded; run `dbt build`"):
+            written.refuse()
+        # It is built now, and the diff is not.
+        written.build(name, seconds=90 + number)
+        with pytest.raises(PlanError, match=f"diff_contacts is older than {name}; run `dbt build`"):
+            written.refuse()
+        written.build(*written.tables[: number + 1])
+    written.build()
+    written.refuse()
+
+
+def test_a_table_whose_build_failed_does_not_know_what_was_written(written: Written) -> None:
+    journal = written.begin("run-1", ["hubspot_contacts"])
+    journal.outcome(1, [Result("1", "confirmed", NOW)])
+    journal.close()
+    written.load()
+    written.build()
+    with duckdb.connect(str(written.settings.warehouse)) as connection:
+        connection.execute("update audit.int_records__written set loaded_at = loaded_at - interval 1 microsecond")
+    with pytest.raises(PlanError, match="int_records__written lacks writes that the ledger has; run `dbt build`"):
+        written.refuse()
 
 
 def test_rows_of_a_property_that_is_not_declared_any_more_stop_the_plan(seal: Seal) -> None:

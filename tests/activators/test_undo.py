@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activators.destinations import connect
-from activators.journal import Change, Journal, RecordChanges, Result, Status, Stored
+from activators.journal import Change, Journal, RecordChanges, Result, Status, Stored, journal_sizes
 from activators.plan import Plan, read_changes
 from activators.salesforce import bulk
 from activators.undo import plan_undo, restore
@@ -43,6 +43,7 @@ def test_what_was_set_replaced_and_cleared_is_as_before_except_what_a_person_edi
     crm.edit(records[1], **{crm.days: 77})
     crm.edit(records[2], **{crm.days: 78})
     plan = taken_back(crm, tmp_path)
+    assert plan.journals == journal_sizes(tmp_path / "journal")
     (item,) = plan.activations
     assert (item.records_changed, item.changes, item.held) == (30, 58, 2)
     (reason,) = item.reasons
