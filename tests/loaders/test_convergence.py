@@ -127,7 +127,7 @@ def test_a_first_load_that_is_killed_goes_on_where_it_stopped(
     assert found == truth
     ((path, times),) = whole.most_common(1)
     assert rest[path] <= times // 2
-    assert list(reaching.pipelines_dir.iterdir()) == []
+    assert [path.name for path in reaching.pipelines_dir.iterdir()] == [f"{account.vendor}.lock"]
 
 
 def test_a_load_that_is_killed_is_not_ended_with_the_days_of_another_subscription(
