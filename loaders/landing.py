@@ -65,11 +65,14 @@ class Memory(TypedDict):
 class Reads:
     """The reads of one load: from when each may start, and when, by the vendor's clock, it did.
 
-    LoadError if the warehouse holds the rows of another account of the vendor.
+    `account` names the vendor's account: LoadError if the warehouse holds the rows of another. Of a vendor that does
+    not name its accounts it is empty, and nothing is refused. `asked_as` says who asks there: answers that were kept
+    are of use to no one else.
     """
 
     account: str = ""
     unfinished: Unfinished | None = None
+    asked_as: str = ""
     rows: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -116,7 +119,7 @@ class Reads:
         """Give the answers of a read; a full one goes on where a load that died has stopped, unless that is too old."""
         if self.unfinished is None or mode != "full":
             return from_the_beginning(read)
-        return self.unfinished.answers(name, [self.account, asked], now, old, read)
+        return self.unfinished.answers(name, [self.account, self.asked_as, asked], now, old, read)
 
     def resource(self) -> DltResource:
         """Make the resource of the `reads` table; it must come last, when the others are done."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,8 @@ STEP_COLUMNS = (
     Column("calls", BIGINT),
 )
 UNKNOWN: Row = {"status": "unknown"}
+# Eight megabytes: of five million records one in thirteen would have another's bit at the end.
+HASH_BITS = 2**26
 
 
 @dlt.source(name="ledger", max_table_nesting=0)
@@ -101,7 +104,7 @@ def ledger(settings: LoadSettings) -> tuple[DltResource, ...]:
         last = dlt.current.source_state().get("loaded_at")
         now = datetime.now(UTC)
         loaded_at = max(now, datetime.fromisoformat(last) + timedelta(microseconds=1)) if last else now
-        rows = ({**write, "loaded_at": loaded_at.isoformat()} for path in grown for write in _writes(path))
+        rows = ({**write, "loaded_at": loaded_at.isoformat()} for path in grown for write in written(path))
         yield from tables(rows, WRITE_COLUMNS, mode)
         state = dlt.current.source_state()
         state["sizes"] = (sizes or {}) | {path.name: size for path, size in files.items()}
@@ -170,39 +173,86 @@ def _activations(path: Path) -> Iterator[Row]:
                 yield {**planned, "run_id": path.stem, "activation": name}
 
 
-def _writes(path: Path) -> Iterator[Row]:
+def written(path: Path) -> Iterator[Row]:
     """List a run's writes with their last known outcome; without one they are unknown.
 
-    A run that went on after a crash may have sent a record again: then the last batch counts.
+    A run that went on after a crash may have sent a record again: then the last batch counts. Only batches that more
+    is said of are held.
     """
-    plan_id = None
-    planned: dict[str, Any] = {}
+    course = _course(path)
+    held: dict[int, _Batch] = {}
+    for number, entry in enumerate(_entries(path)):
+        if entry["type"] not in {"intent", "outcome"}:
+            continue
+        batch = held.setdefault(entry["batch"], _Batch([], {}))
+        if entry["type"] == "intent":
+            batch.intents.append(entry)
+        else:
+            batch.outcomes.update({one["id"]: one for one in entry["results"]})
+        if course.last_line[entry["batch"]] == number:
+            yield from _rows(path.stem, course, held.pop(entry["batch"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the journal has said of a batch so far: its intents, and the last outcome of each record."""
+
+    intents: list[Any]
+    outcomes: dict[str, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What a journal says as a whole: its plan, the last line on each batch, and the last batch of a record sent again.
+
+    `last_batch` is by activation and record. It has all that are in two intents, and few others.
+    """
+
+    plan_id: str | None
+    planned: Mapping[str, Any]
+    last_line: Mapping[int, int]
+    last_batch: Mapping[tuple[str, str], int]
+
+
+def _course(path: Path) -> _Course:
+    """Read a journal once, to know what its lines cannot tell one by one."""
+    plan_id, planned = None, {}
+    last_line: dict[int, int] = {}
     last_batch: dict[tuple[str, str], int] = {}
-    outcomes: dict[tuple[int, str], Row] = {}
-    for entry in _entries(path):
+    # A bit for the hash of each record: to hold the records themselves would take memory as the journal grows. Whoever
+    # finds the bit set may have been there before. One who was not does no harm: this is its last batch all the same.
+    there = bytearray(HASH_BITS // 8)
+    for number, entry in enumerate(_entries(path)):
         if entry["type"] == "run":
             plan_id, planned = entry["plan_id"], entry.get("planned") or {}
-        elif entry["type"] == "intent":
-            last_batch |= {(entry["activation"], one["id"]): entry["batch"] for one in entry["records"]}
-        elif entry["type"] == "outcome":
-            outcomes |= {(entry["batch"], one["id"]): one for one in entry["results"]}
-    for entry in _entries(path):
-        if entry["type"] != "intent":
-            continue
-        fingerprints = planned.get(entry["activation"], {}).get("fingerprints", {})
-        for record in entry["records"]:
-            batch, record_id = entry["batch"], record["id"]
-            if last_batch[entry["activation"], record_id] != batch:
+        elif entry["type"] in {"intent", "outcome"}:
+            last_line[entry["batch"]] = number
+        if entry["type"] == "intent":
+            for one in entry["records"]:
+                record = (entry["activation"], one["id"])
+                byte, bit = divmod(hash(record) % HASH_BITS, 8)
+                if there[byte] & 1 << bit:
+                    last_batch[record] = entry["batch"]
+                there[byte] |= 1 << bit
+    return _Course(plan_id, planned, last_line, last_batch)
+
+
+def _rows(run_id: str, course: _Course, batch: _Batch) -> Iterator[Row]:
+    """List the writes of a batch, but those of records that a later one has sent again."""
+    for intent in batch.intents:
+        fingerprints = course.planned.get(intent["activation"], {}).get("fingerprints", {})
+        for record in intent["records"]:
+            if course.last_batch.get((intent["activation"], record["id"]), intent["batch"]) != intent["batch"]:
                 continue
-            outcome = outcomes.get((batch, record_id), UNKNOWN)
+            outcome = batch.outcomes.get(record["id"], UNKNOWN)
             for change in record["changes"]:
                 yield {
-                    "run_id": path.stem,
-                    "plan_id": plan_id,
-                    "activation": entry["activation"],
-                    "destination": entry["destination"],
-                    "object": entry["object"],
-                    "record_id": record_id,
+                    "run_id": run_id,
+                    "plan_id": course.plan_id,
+                    "activation": intent["activation"],
+                    "destination": intent["destination"],
+                    "object": intent["object"],
+                    "record_id": record["id"],
                     "property": change["property"],
                     "before_value": change["before"],
                     "after_value": change["after"],

@@ -11,10 +11,11 @@ from pathlib import Path
 import dlt
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.configuration.providers.dictionary import DictionaryProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.runtime.run_context import RunContext, switched_run_context
-from dlt.extract import DltSource
+from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loaders import files
@@ -58,19 +59,23 @@ def load(vendors: Sequence[str], settings: LoadSettings, wanted: Wanted, progres
 
     `progress(vendor, table, rows)` is called as rows arrive. LoadError leaves the tables of the
     vendor that failed, and what is known of its last load, as they were; a load that follows goes on
-    with the long reads where this one stopped.
+    with the long reads where this one stopped. Where this load went on so itself, it lands that first, and
+    then what has changed since: LoadError says so if only the first has landed.
     """
     refuse_unset(vendors, settings)
     settings.pipelines_dir.mkdir(parents=True, exist_ok=True)
     landings: list[Landing] = []
     for vendor in vendors:
-        counts = _Counts(vendor, progress)
-        try:
-            if _land(vendor, settings, wanted, counts):
-                _land(vendor, settings, wanted, counts)
-        except PipelineStepFailed as failed:
-            raise _as_load_error(vendor, failed) from failed
-        landings += counts.landings()
+        counts, since = _Counts(vendor, progress), _Counts(vendor, progress)
+        if _land(vendor, settings, wanted, counts):
+            try:
+                _land(vendor, settings, wanted, since)
+            except LoadError as error:
+                raise LoadError(
+                    f"{error}; what an earlier load of {vendor} had begun has landed, "
+                    "and what has changed since has not: load again"
+                ) from error
+        landings += counts.landings(since)
     return tuple(landings)
 
 
@@ -85,6 +90,14 @@ def refuse_unset(vendors: Sequence[str], settings: LoadSettings) -> None:
 
 
 def _land(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -> bool:
+    """Run one vendor's pipeline as `_run` does; LoadError for whatever a person can mend."""
+    try:
+        return _run(vendor, settings, wanted, counts)
+    except PipelineStepFailed as failed:
+        raise _as_load_error(vendor, failed) from failed
+
+
+def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -> bool:
     """Run one vendor's pipeline; True if it must run again, as it went on where an earlier load had stopped.
 
     What that one had read is landed as of then, and what has changed since is for the next run.
@@ -107,7 +120,7 @@ def _land(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) 
             source = _source(vendor, settings, wanted, landed, unfinished)
             for name, resource in source.resources.items():
                 if name != "reads":  # it is about the load, and no part of it
-                    resource.add_map(counts.counting(name))
+                    resource.add_map(counts.counting(name, _marker(resource)))
             retyped = _retyped(pipeline, source)
             if retyped:
                 dropping = source.with_resources(*retyped)
@@ -164,6 +177,11 @@ def _retyped(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     ]
 
 
+def _marker(resource: DltResource) -> str | None:
+    """Name the column that is true in rows that only remove others, if a table has one."""
+    return next((name for name, hints in resource.columns.items() if hints.get("hard_delete")), None)
+
+
 class _Alone(RunContext):
     """A dlt run that reads no settings but ours, and keeps its files in one folder."""
 
@@ -218,13 +236,14 @@ class _Counts:
         self._notes: dict[str, str] = {}
         self._last = time.perf_counter()
 
-    def counting(self, name: str) -> Callable[[pa.Table], pa.Table]:
-        """Make a step that lets a table's rows through and counts them."""
+    def counting(self, name: str, marker: str | None) -> Callable[[pa.Table], pa.Table]:
+        """Make a step that lets a table's rows through and counts them, but those that the marker's column marks."""
         self._rows.setdefault(name, 0)
         self._seconds.setdefault(name, 0.0)
 
         def count(rows: pa.Table) -> pa.Table:
-            self._rows[name] += rows.num_rows
+            marked = (pc.sum(rows[marker]).as_py() or 0) if marker else 0
+            self._rows[name] += rows.num_rows - marked
             if note := (rows.schema.metadata or {}).get(b"note"):
                 self._notes[name] = note.decode()
             now = time.perf_counter()
@@ -235,10 +254,19 @@ class _Counts:
 
         return count
 
-    def landings(self) -> tuple[Landing, ...]:
-        """Say what was landed."""
+    def landings(self, since: _Counts) -> tuple[Landing, ...]:
+        """Say what was landed, and `since` then.
+
+        Most rows that came again are the same ones, so that of two counts of a table only the larger is told.
+        """
         return tuple(
-            Landing(self._vendor, name, rows, self._seconds[name], self._notes.get(name, ""))
+            Landing(
+                self._vendor,
+                name,
+                max(rows, since._rows.get(name, 0)),
+                self._seconds[name] + since._seconds.get(name, 0.0),
+                since._notes.get(name, self._notes.get(name, "")),
+            )
             for name, rows in self._rows.items()
         )
 

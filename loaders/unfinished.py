@@ -33,6 +33,9 @@ CODEC = pa.Codec("zstd", compression_level=1)
 class Unfinished:
     """A vendor's folder: what loads have read and not landed. LoadError if another load uses it.
 
+    Who holds the lock file beside the folder has it. That file stays: a load that had opened it just before it was
+    removed would hold one that no other load sees.
+
     `resumed` says whether a read went on where an earlier load had stopped: what that one read may be out of date.
     `working` is a folder of this load's own.
     """
@@ -41,18 +44,19 @@ class Unfinished:
         self.resumed = False
         self.working = folder / "working"
         self._folder = folder
+        self._lock = folder.with_name(f"{folder.name}.lock")
         self._held: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            lock = (self._folder / "lock").open("wb")
+            lock = self._lock.open("wb")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.close()
                 raise LoadError(f"another load of {self._folder.name} is running: wait for its end") from None
             self._held = lock
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             # A load that died had no time for it.
             shutil.rmtree(self.working, ignore_errors=True)
             self.working.mkdir()

@@ -22,7 +22,7 @@ def pendo(settings: LoadSettings, wanted: Wanted, unfinished: Unfinished) -> Ite
     """Make the resources of a Pendo load, for the tables that are wanted; checks the key at once."""
     subscription = connect(settings)
     now = subscription.verify().at
-    reads = Reads(unfinished=unfinished)
+    reads = Reads(unfinished=unfinished, asked_as=subscription.asked_as)
     resources = (
         visitors(subscription, now, reads),
         accounts(subscription, now, reads),

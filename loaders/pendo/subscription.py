@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,9 +18,14 @@ SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What one integration key reads."""
+    """What one integration key reads.
+
+    Pendo tells no id of a subscription. `asked_as` is a digest of the address and the key instead: another key may be
+    another subscription's, or the new one of the same.
+    """
 
     vendor: Vendor
+    asked_as: str
 
     def verify(self) -> Answer:
         """Check the key. LoadError if Pendo refuses it."""
@@ -44,8 +50,9 @@ class Subscription:
 
 def connect(settings: LoadSettings) -> Subscription:
     """Reach the subscription of the settings' key."""
-    key = settings.pendo_integration_key
-    return Subscription(Vendor("Pendo", settings.pendo_base_url, header("x-pendo-integration-key", key), judge, (key,)))
+    url, key = settings.pendo_base_url, settings.pendo_integration_key
+    vendor = Vendor("Pendo", url, header("x-pendo-integration-key", key), judge, (key,))
+    return Subscription(vendor, hashlib.sha256(f"{url} {key}".encode()).hexdigest())
 
 
 def judge(response: Response) -> float | bool:

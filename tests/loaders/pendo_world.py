@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.sandbox.hubspot_fixtures import Switch
 
 KEY = "0123.us"
+OTHER_KEY = "4567.us"
 DAY_MS = 24 * 3_600_000
 HISTORY_DAYS = 400
 # A day is final nine days later, so that nothing older changes.
@@ -37,9 +38,9 @@ Row = Mapping[str, Any]
 
 
 @cache
-def small_world() -> World:
+def small_world(seed: int = 5) -> World:
     """Make a world with few people once for all stories; whoever is opted out must come back in."""
-    return build_world(5, 8, date(2026, 11, 20), "America/New_York", accounts=3)
+    return build_world(seed, 8, date(2026, 11, 20), "America/New_York", accounts=3)
 
 
 class Restated:
@@ -97,12 +98,13 @@ class Pendo:
     )
     wanted = Wanted(pendo=frozenset({"visitors", "accounts", "poll_events", *USAGE.values()}))
 
-    def __init__(self, switch: Switch, client: httpx.Client) -> None:
+    def __init__(self, switch: Switch, client: httpx.Client, key: str = KEY, seed: int = 5) -> None:
         self.clock = Hands()
-        self.world = small_world()
+        self.key = key
+        self.world = small_world(seed)
         self.world.visitors.excluded[:] = False
         self.store = PendoStore(self.world, cast("Clock", self.clock))
-        self.restated = Restated(pendo_app(self.store, KEY))
+        self.restated = Restated(pendo_app(self.store, key))
         switch.app = self.calls = Calls(self.restated)
         self.client = client
 
@@ -140,7 +142,7 @@ class Pendo:
 
     def ask(self, source: Mapping[str, object], *steps: Mapping[str, object]) -> Any:
         body = {"response": {"mimeType": "application/json"}, "request": {"pipeline": [{"source": source}, *steps]}}
-        headers = {"x-pendo-integration-key": KEY, **PERSON}
+        headers = {"x-pendo-integration-key": self.key, **PERSON}
         answer = self.client.post("/api/v1/aggregation", json=body, headers=headers)
         assert answer.is_success, answer.text
         return answer.json()

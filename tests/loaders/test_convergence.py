@@ -127,7 +127,24 @@ def test_a_first_load_that_is_killed_goes_on_where_it_stopped(
     assert found == truth
     ((path, times),) = whole.most_common(1)
     assert rest[path] <= times // 2
-    assert list(reaching.pipelines_dir.iterdir()) == []
+    assert [path.name for path in reaching.pipelines_dir.iterdir()] == [f"{account.vendor}.lock"]
+
+
+def test_a_load_that_is_killed_is_not_ended_with_the_days_of_another_subscription(
+    server: Server, tmp_path: Path
+) -> None:
+    """Pendo does not tell which subscription a key is of, and both are at one address."""
+    account, reaching = pendo(server, tmp_path)
+    whole = calls_of_a_load(account, replace(reaching, warehouse=tmp_path / "other.duckdb"))
+    load_and_kill(account, reaching, at_call=whole.total() * 9 // 10)
+    assert list(reaching.pipelines_dir.rglob("*.answers"))
+    first = account.truth()
+    other = Pendo(*server, key=pendo_world.OTHER_KEY, seed=6)
+    truth, found = landed(other, replace(reaching, pendo_integration_key=other.key))
+    assert found == truth != first
+    # A new key of the same subscription goes on with what is landed.
+    truth, found = landed(Pendo(*server, seed=6), reaching)
+    assert found == truth
 
 
 @pytest.mark.parametrize("opened", [hubspot, salesforce, pendo])

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import settings as few
+from hypothesis import strategies as st
 
 from loaders import LoadError, LoadSettings, Wanted, load
+from loaders import ledger as journals
 
 RUN = {"type": "run", "run_id": "r1", "plan_id": "p1", "started_at": "2026-11-21T09:00:00+00:00"}
 END = {"type": "end", "ended_at": "2026-11-21T09:05:00Z", "status": "done"}
@@ -204,3 +210,79 @@ def test_what_is_landed_later_is_marked_later_even_when_the_clock_stands_still(
     ledger("select 1")
     write(settings, RUN | {"run_id": "r2"}, intent(1, "2"), END, run_id="r2")
     assert ledger("select count(distinct loaded_at), max(loaded_at) > min(loaded_at) from ledger.writes") == [(2, True)]
+
+
+ENTRIES = st.lists(
+    st.one_of(
+        st.builds(
+            lambda batch, ids: intent(batch, *sorted(ids), after=str(batch)),
+            st.integers(1, 6),
+            st.sets(st.sampled_from("abcdef"), max_size=4),
+        ),
+        st.builds(
+            lambda batch, status, ids: outcome(batch, status, *sorted(ids)),
+            st.integers(1, 6),
+            st.sampled_from(("confirmed", "rejected", "unknown")),
+            st.sets(st.sampled_from("abcdef"), max_size=4),
+        ),
+    ),
+    max_size=20,
+)
+
+
+def told(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Give each record's last value and status, from all of a journal at once."""
+    intents = [entry for entry in entries if entry["type"] == "intent"]
+    last = {one["id"]: entry["batch"] for entry in intents for one in entry["records"]}
+    known = {
+        (entry["batch"], one["id"]): one["status"]
+        for entry in entries
+        if entry["type"] == "outcome"
+        for one in entry["results"]
+    }
+    for entry in intents:
+        for one in entry["records"]:
+            if last[one["id"]] == entry["batch"]:
+                yield one["id"], str(entry["batch"]), known.get((entry["batch"], one["id"]), "unknown")
+
+
+@pytest.mark.parametrize("bits", [8, journals.HASH_BITS], ids=["every record has another's bit", "few have"])
+@few(max_examples=150, deadline=None, derandomize=True)
+@example(
+    entries=[
+        intent(1, "a", "b", after="1"),
+        intent(2, "b", after="2"),
+        outcome(2, "confirmed", "b"),
+        outcome(1, "rejected", "a", "b"),
+    ]
+)
+@given(entries=ENTRIES)
+def test_writes_are_what_all_of_a_journal_tells_in_whatever_order(
+    tmp_path_factory: pytest.TempPathFactory, bits: int, entries: list[Mapping[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("some") / "r1.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in (RUN, *entries, END)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journals, "HASH_BITS", bits)
+        found = [(row["record_id"], row["after_value"], row["status"]) for row in journals.written(path)]
+    assert sorted(map(str, found)) == sorted(map(str, told(entries)))
+
+
+def test_a_journal_four_times_as_long_takes_no_more_memory(tmp_path: Path) -> None:
+    def peak(batches: int) -> int:
+        path = tmp_path / "r1.jsonl"
+        with path.open("wb") as file:
+            file.write(orjson.dumps(RUN) + b"\n")
+            for batch in range(batches):
+                ids = [str(100 * batch + one) for one in range(100)]
+                file.write(orjson.dumps(intent(batch, *ids)) + b"\n")
+                file.write(orjson.dumps(outcome(batch, "confirmed", *ids)) + b"\n")
+        tracemalloc.start()
+        try:
+            assert sum(row["status"] == "confirmed" for row in journals.written(path)) == 100 * batches
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # 15,000 records more: they would take ten megabytes if they were held.
+    assert peak(200) - peak(50) < 2**19

@@ -109,11 +109,38 @@ def test_a_day_that_became_empty_is_emptied(load_rows: Load, query: Query, contr
     left = {"visitorId": "a@b.example", "accountId": "a", "appId": 1, "day": days[2], "numEvents": 5, "numMinutes": 2}
     fault = {"vendor": "pendo", "path": AGGREGATION, "status": 200, "body": {"results": [left]}}
     control.post("/faults", json=fault).raise_for_status()
-    load_rows("pendo", wanted=DAILY)
+    # The rows that empty the other days land nothing.
+    assert load_rows("pendo", wanted=DAILY)["events"] == 1
     again = query("select day, visitor_id, num_minutes, removed from pendo.events where day >= ?", days[8])
     assert again == [(days[2], "a@b.example", 2, None)]
     assert query("select * from pendo.events where day < ? order by all", days[9]) == kept
     assert kept
+
+
+def test_a_load_that_goes_on_counts_its_rows_once_and_says_what_has_landed_when_it_fails(
+    load_rows: Load, query: Query, control: httpx.Client
+) -> None:
+    wanted, refused = Wanted(pendo=frozenset({"events"})), {"vendor": "pendo", "status": 403}
+    count = "select count(*), count(distinct day) > 390 from pendo.events"
+
+    def refuse(path: str, after: int) -> None:
+        control.post("/faults", json=refused | {"path": path, "skip": after}).raise_for_status()
+
+    # The second reads what has changed since when it has landed the rest of the first.
+    refuse(AGGREGATION, after=5)
+    with pytest.raises(LoadError, match=r"PENDO_INTEGRATION_KEY$"):
+        load_rows("pendo", wanted=wanted)
+    refuse("/api/v1/token/verify", after=1)
+    with pytest.raises(LoadError, match=r"PENDO_INTEGRATION_KEY; .* has landed, and what .* has not"):
+        load_rows("pendo", wanted=wanted)
+    ((rows, whole),) = query(count)
+    assert whole
+    refuse(AGGREGATION, after=5)
+    query("drop schema pendo cascade")
+    with pytest.raises(LoadError, match=r"PENDO_INTEGRATION_KEY$"):
+        load_rows("pendo", wanted=wanted)
+    assert load_rows("pendo", wanted=wanted)["events"] == rows
+    assert query(count) == [(rows, True)]
 
 
 def test_a_range_too_long_for_pendo_is_halved(

@@ -159,7 +159,7 @@ def test_a_load_reads_no_settings_of_dlt_and_leaves_no_files(
     monkeypatch.setenv("SCHEMA__NAMING", "no such naming")
     monkeypatch.chdir(here)
     load_rows("pendo", wanted=LITTLE)
-    assert list(settings.pipelines_dir.iterdir()) == []
+    assert [path.name for path in settings.pipelines_dir.iterdir()] == ["pendo.lock"]
     assert list(home.iterdir()) == []
     assert [path.name for path in here.iterdir()] == [".dlt"]
 

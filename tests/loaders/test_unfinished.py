@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,4 +110,14 @@ def test_two_loads_of_one_vendor_do_not_run_at_a_time(tmp_path: Path) -> None:
         pass
     with Unfinished(tmp_path / "pendo") as unfinished:
         assert unfinished.working.is_dir()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["pendo.lock"]
+
+
+def test_a_load_that_opened_the_lock_before_another_ended_holds_it_alone(tmp_path: Path) -> None:
+    with Unfinished(tmp_path / "pendo"):
+        (path,) = tmp_path.rglob("*lock")
+        waiting = path.open("wb")
+    with waiting:
+        fcntl.flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(LoadError, match="another load of pendo is running"), Unfinished(tmp_path / "pendo"):
+            pass
