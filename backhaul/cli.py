@@ -44,10 +44,11 @@ app.add_typer(sandbox, name="sandbox")
 
 # Into a file or a pipe, lines are as wide as the widest table needs.
 _WIDTH = None if sys.stdout.isatty() else 120
-out = Console(width=_WIDTH, highlight=False)
+# What is shown comes from vendors: no bracket of it is markup, and no colon an emoji.
+out = Console(width=_WIDTH, highlight=False, markup=False, emoji=False)
 # Ids and answers are for copying: nothing of them is cut.
-whole = out if sys.stdout.isatty() else Console(width=1_000, highlight=False)
-err = Console(stderr=True, highlight=False)
+whole = out if sys.stdout.isatty() else Console(width=1_000, highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 # Typer shows its base class of usage errors through this one only.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -446,7 +447,7 @@ def _warn(message: str) -> None:
 
 
 def _refuse(message: str, code: int = 1) -> int:
-    err.print(f"backhaul: {message}", style="red", markup=False, soft_wrap=True)
+    err.print(report.text(f"backhaul: {message}", "red"), soft_wrap=True)
     return code
 
 
@@ -469,7 +470,7 @@ def _show_plan(
 def _bar() -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

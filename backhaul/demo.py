@@ -62,7 +62,7 @@ class Demo:
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
         """Announce a step, time it, and keep what it says of itself for the closing table."""
-        self.console.print(f"\n[bold]{len(self.lines) + 1}. {title}[/bold]")
+        self.console.print(f"\n{len(self.lines) + 1}. {title}", style="bold")
         said: list[str] = []
         started = time.monotonic()
         yield said
@@ -274,7 +274,7 @@ def _calls(done: Run) -> int:
 def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         console=Console(stderr=True),

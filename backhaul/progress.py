@@ -92,7 +92,7 @@ class Live:
 
     def began(self, position: int, name: str) -> None:
         """Show the step's name."""
-        self.console.print(f"\n[bold]{position}. {name}[/bold]")
+        self.console.print(f"\n{position}. {name}", style="bold", markup=False)
 
     def rows(self, vendor: str, table: str, rows: int) -> None:
         """Show how many rows have come."""
@@ -120,7 +120,12 @@ class Live:
 
     def _update(self, description: str, done: int | None, total: int | None) -> None:
         if self._bars is None:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+            )
             self._bars = Bars(*columns, console=self.console, transient=True)
             self._task = self._bars.add_task(description, total=None)
             self._bars.start()
@@ -136,11 +141,11 @@ def sending(console: Console, activations: Sequence[ActivationPlan]) -> Iterator
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console, transient=True) as bars:

@@ -20,6 +20,11 @@ from activators.written import RunSummary, Write
 from backhaul.logbook import SyncSummary
 from loaders import Landing
 
+# What a terminal obeys instead of showing it: a value that holds an escape sequence could else hide itself, or a link.
+_OBEYED = {
+    number: "\N{REPLACEMENT CHARACTER}" for number in (*range(0x20), *range(0x7F, 0xA0)) if chr(number) not in "\n\t"
+}
+
 # How the plan models' reasons read in a sentence.
 REASONS = {
     "missing_property": "the CRM has no such property; run `backhaul provision`",
@@ -43,6 +48,11 @@ REASONS = {
 DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
 
 
+def text(value: str, style: str = "") -> Text:
+    """A vendor's words as they are: brackets are no markup, and control characters do nothing."""
+    return Text(value.translate(_OBEYED), style=style)
+
+
 def landings(landed: Sequence[Landing]) -> RenderableType:
     """Rows landed, a line for each vendor."""
     table = _table("Landed", "Rows:right", "Seconds:right", "Of which")
@@ -52,10 +62,10 @@ def landings(landed: Sequence[Landing]) -> RenderableType:
             vendor,
             f"{sum(item.rows for item in tables):,}",
             f"{sum(item.seconds for item in tables):.1f}",
-            ", ".join(f"{item.table} {item.rows:,}" for item in sorted(tables, key=lambda item: -item.rows)[:4]),
+            text(", ".join(f"{item.table} {item.rows:,}" for item in sorted(tables, key=lambda item: -item.rows)[:4])),
         )
     notes = [f"{item.vendor}.{item.table}: {item.note}." for item in landed if item.note]
-    return Group(table, *map(Text, notes)) if notes else table
+    return Group(table, *map(text, notes)) if notes else table
 
 
 def provisioned(done: Sequence[Provisioned]) -> RenderableType:
@@ -68,13 +78,13 @@ def provisioned(done: Sequence[Provisioned]) -> RenderableType:
 
 def checked(found: Checked, asked: Sequence[Asked]) -> RenderableType:
     """Every mistake and every answer, a line each."""
-    lines = [Text(str(mistake), style="red") for mistake in found.mistakes]
-    lines += [Text(note, style="yellow") for note in found.notes]
+    lines = [text(str(mistake), "red") for mistake in found.mistakes]
+    lines += [text(note, "yellow") for note in found.notes]
     for item in asked:
         name = ": ".join(filter(None, (item.destination, item.activation, item.probe.what)))
         mend = item.probe.mend
         said = f"{name}: {item.probe.found}; {mend}" if mend else f"{name}: ok, {item.probe.found}"
-        lines.append(Text(said, style="red" if mend else ""))
+        lines.append(text(said, "red" if mend else ""))
     if not found.mistakes:
         counted = f"{_counted(len(found.activations), 'activation')}, {_counted(found.properties, 'property')}"
         lines.append(Text(f"{counted}: nothing wrong{' offline' if asked else ''}."))
@@ -185,8 +195,7 @@ def run(done: Run) -> RenderableType:
             f"{item.calls:,}",
         )
         parts += [
-            Text(f"{item.name}  {code}  e.g. {example}", style="yellow")
-            for code, example in sorted(item.examples.items())
+            text(f"{item.name}  {code}  e.g. {example}", "yellow") for code, example in sorted(item.examples.items())
         ]
     parts.append(Text(f"Run {done.run_id}."))
     return Group(*parts)
@@ -217,7 +226,7 @@ def sync(done: SyncSummary) -> RenderableType:
     for step in done.steps:
         figures = [f"{count:,} {name}" for name, count in step.figures.items() if count]
         came = step.message or ", ".join(figures) or "nothing"
-        table.add_row(step.name, step.status or "died", _seconds(step.started_at, step.ended_at), Text(came))
+        table.add_row(step.name, step.status or "died", _seconds(step.started_at, step.ended_at), text(came))
     table.columns[-1].no_wrap = False
     seconds = _seconds(done.started_at, done.ended_at)
     return Group(table, Text(f"Sync {done.sync_id}: {done.outcome or 'running'} after {seconds} seconds."))
@@ -230,7 +239,7 @@ def syncs(summaries: Iterable[SyncSummary]) -> RenderableType:
         began = f"{item.started_at:%Y-%m-%d %H:%M} UTC"
         seconds = _seconds(item.started_at, item.ended_at)
         table.add_row(
-            item.sync_id, began, seconds, item.outcome or "running", Text(shorten(item.stopped_by or "", 120))
+            item.sync_id, began, seconds, item.outcome or "running", text(shorten(item.stopped_by or "", 120))
         )
     return table if table.row_count else Text("No syncs yet.")
 
@@ -248,16 +257,17 @@ def history(writes: Iterable[Write]) -> RenderableType:
         written = f"{result.written_at:%Y-%m-%d %H:%M:%S} UTC" if result and result.written_at else ""
         answer = f"{result.status} {result.code or ''}".strip() if result else "unknown"
         for change in write.record.changes:
-            table.add_row(write.run_id, written, change.property, shown(change.before), shown(change.after), answer)
+            values = (text(shown(value)) for value in (change.before, change.after))
+            table.add_row(write.run_id, written, change.property, *values, text(answer))
     return table if table.row_count else Text("Nothing was written to it.")
 
 
 def _details(item: ActivationPlan) -> list[RenderableType]:
     if not item.samples and not item.reasons:
         return []
-    samples = [Text(f"  {sample}") for sample in item.samples]
+    samples = [text(f"  {sample}") for sample in item.samples]
     reasons = [
-        Text(
+        text(
             f"  {DECIDED[reason.decision]} {reason.values:,}: {REASONS.get(reason.reason, reason.reason)}, "
             f"as in {reason.sample}"
         )

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
-from rich.text import Text
 
 from activators.activation import Activation
 from activators.apply import Run
@@ -182,7 +181,7 @@ class _Sync:
                 if not keep_going:
                     raise TransformError(failed) from None
                 step.status, step.message = "failed", failed
-                self.watch.came(Text(failed), matters=True)
+                self.watch.came(report.text(failed), matters=True)
                 return sound
             step.figures = _counts(steps.run_results(self.settings.target))
             return declared
@@ -234,7 +233,8 @@ class _Sync:
         try:
             load_all(["ledger"], self.settings.load_settings(), Wanted(), lambda *_: None)
         except (LoadError, OSError) as error:
-            self.watch.came(Text(f"the record of this sync is not in the warehouse yet: {_said(error)}"), matters=True)
+            said = f"the record of this sync is not in the warehouse yet: {_said(error)}"
+            self.watch.came(report.text(said), matters=True)
 
     def _send(self, sealed: Plan, step: Step, *, keep_going: bool) -> Run:
         step.plan_id = sealed.plan_id

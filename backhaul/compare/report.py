@@ -14,7 +14,7 @@ from activators.plan import ActivationPlan, shown
 from backhaul.compare import Comparison
 from backhaul.compare.activations import ActivationDifference, DecisionDifference
 from backhaul.compare.tables import ColumnDifference, Distribution, TableDifference
-from backhaul.report import DECIDED, REASONS
+from backhaul.report import DECIDED, REASONS, text
 
 SPREAD = ("Least", "25%", "Median", "75%", "Greatest", "Mean", "Empty")
 ACTIVATION = ("Records", "To change", "Changes", "Newly", "No longer", "Otherwise", "Held", "Kept", "Invalid")
@@ -184,7 +184,7 @@ def _models(tables: Iterable[TableDifference]) -> Table:
 def _details(table: TableDifference) -> Iterator[RenderableType]:
     key = f"  (by {', '.join(table.key)})" if table.key else ""
     yield Text.assemble((table.name, "bold"), key)
-    yield from (Text(f"  {said}: {', '.join(keys)}{more}") for said, keys, more in examples(table))
+    yield from (text(f"  {said}: {', '.join(keys)}{more}") for said, keys, more in examples(table))
     for column in table.columns:
         if said := shape(column):
             yield Text(f"  {column.name}: {said}")
@@ -201,11 +201,11 @@ def _details(table: TableDifference) -> Iterator[RenderableType]:
         yield grid
     for column in table.columns:
         yield from (
-            Text(f"  {column.name}: {one.key}  {told(one.before)} → {told(one.after)} ({one.delta:+,.10g})")
+            text(f"  {column.name}: {one.key}  {told(one.before)} → {told(one.after)} ({one.delta:+,.10g})")
             for one in column.movers[:_MOVERS]
         )
         yield from (
-            Text(f"  {column.name}: {shown(one.before)} → {shown(one.after)}, {one.records:,} records")
+            text(f"  {column.name}: {shown(one.before)} → {shown(one.after)}, {one.records:,} records")
             for one in column.transitions[:_MOVERS]
         )
 
@@ -219,7 +219,7 @@ def _activations(found: Iterable[ActivationDifference]) -> Table:
 
 def _sending(found: ActivationDifference) -> Iterator[RenderableType]:
     yield Text(found.name, style="bold")
-    yield from (Text(f"  {one}") for one in found.samples)
+    yield from (text(f"  {one}") for one in found.samples)
     yield from (Text(f"  {one.values:,} values: {decision(one)}") for one in found.decisions)
     yield from (Text(f"guard: {line}", style="yellow") for line in found.guards)
 

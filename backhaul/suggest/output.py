@@ -12,9 +12,9 @@ import orjson
 import pyarrow as pa
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from activators.warehouse import open_warehouse
+from backhaul.report import text
 from backhaul.suggest import Evidence, Suggestion, Suggestions
 
 # The columns of seeds/match_overrides.csv.
@@ -101,12 +101,12 @@ def shown(found: Sequence[Suggestion], limit: int) -> RenderableType:
             why.insert(0, f"ambiguous: {one.candidates} candidates")
         table.add_row(
             f"{one.probability:.2f}",
-            _record(one.left_system, one.left_object, one.left_id, one.left_name),
-            _record(one.right_system, one.right_object, one.right_id, one.right_name),
-            "\n".join(why),
+            text(_record(one.left_system, one.left_object, one.left_id, one.left_name)),
+            text(_record(one.right_system, one.right_object, one.right_id, one.right_name)),
+            text("\n".join(why)),
         )
     rest = len(found) - limit
-    return Group(table, Text(f"{rest:,} more are in suggestions.match_suggestions.")) if rest > 0 else table
+    return Group(table, text(f"{rest:,} more are in suggestions.match_suggestions.")) if rest > 0 else table
 
 
 def _record(system: str, name: str, record_id: str, called: str | None) -> str:

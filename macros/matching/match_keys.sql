@@ -202,14 +202,15 @@ systems. One join for each field on the left, so that the keys of a million reco
 {%- endfor -%}
 {%- endmacro %}
 
-{#- What the activations write, as system.object.property in lower case. -#}
+{#- What the activations write, as the rules name it: system.object.field in lower case. Pendo is written to in its group `custom` only. -#}
 {% macro written_properties() -%}
     {%- set written = [] -%}
     {%- for exposure in graph.exposures.values() -%}
         {%- set activation = exposure.config.meta.activation -%}
+        {%- set group = 'custom.' if activation and activation.destination == 'pendo' else '' -%}
         {%- for id in exposure.depends_on.nodes if activation and id in graph.nodes -%}
             {%- for column in graph.nodes[id].columns.values() if column.config.meta.property -%}
-                {%- do written.append((activation.destination ~ '.' ~ activation.object ~ '.' ~ column.config.meta.property) | lower) -%}
+                {%- do written.append((activation.destination ~ '.' ~ activation.object ~ '.' ~ group ~ column.config.meta.property) | lower) -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}

@@ -16,16 +16,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from activators.activation import Activation, ColumnType, Guards, Property
+from activators.journal import Change, RecordChanges, Result
 from activators.plan import Plan, read_plan
 from activators.sealing import seal_tables
-from backhaul import report
+from activators.written import Write
+from backhaul import cli, report
 from backhaul.markdown import escaped, markdown
 from backhaul.page import page
 from backhaul.report import REASONS
 from backhaul.review import BINS, FREQUENT, Frequency, ages, review
+from backhaul.suggest import Evidence, Suggestion
+from backhaul.suggest.output import shown as suggested
 from tests.activators.conftest import activation
 from tests.conftest import ROOT
 
@@ -312,10 +316,67 @@ def test_a_reason_of_a_teams_own_is_shown_as_it_is(tmp_path: Path) -> None:
 
 
 def told(plan: Plan) -> str:
-    console = Console(width=200)
+    return printed(report.plan(plan))
+
+
+def printed(what: RenderableType) -> str:
+    """What a terminal is sent, by a console that reads markup: no sequence is rich's own, as it knows no colours."""
+    console = Console(width=1_000, force_terminal=True, color_system=None, legacy_windows=False)
     with console.capture() as captured:
-        console.print(report.plan(plan))
+        console.print(what)
     return captured.get()
+
+
+# Names as people have typed them: brackets, a tag that was never opened, a link that hides where it leads.
+BRACKETS = (
+    "ACME [EMEA] Ltd",
+    "Jo [/b]",
+    "[link=https://evil.example]click[/link]",
+    "[bold red]Jo[/]",
+    ":warning: Jo",
+    "\\[red]",
+)
+SEQUENCES = ("\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\", "Jo\x1b[2K\x1b[1A", "\x9b2J")
+
+
+def history_of(value: str) -> str:
+    result = Result("1", "rejected", NOW, code=value)
+    changes = (Change("a_string", "string", value, f"after {value}"),)
+    write = Write("run", "contacts", "hubspot", "contacts", RecordChanges("1", changes), result)
+    return printed(report.history([write]))
+
+
+def suggestion_of(value: str) -> str:
+    evidence = (Evidence("name", value, value, value, 3.0),)
+    ends = ("hubspot", "contacts", "1", value, "salesforce", "Lead", value, None)
+    return printed(suggested([Suggestion(*ends, 0.9, 0.9, 1.0, 1.0, 1, 1, evidence, "a")], 5))
+
+
+@pytest.mark.parametrize("show", [history_of, suggestion_of])
+@pytest.mark.parametrize("value", BRACKETS)
+def test_a_terminal_shows_brackets_as_they_were_typed(show: Callable[[str], str], value: str) -> None:
+    # Each shows it three times at least: before, after and the answer, or both records and why.
+    assert show(value).count(value) >= 3
+
+
+@pytest.mark.parametrize("value", [*BRACKETS, *SEQUENCES])
+def test_a_plan_on_a_terminal_shows_values_as_they_are(tmp_path: Path, value: str) -> None:
+    rows = [sent("1", "a_string", None, value), (value, "a_string", None, "x", "hold", "edited_in_crm")]
+    shown = told(sealed(tmp_path, rows))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
+    assert shown.count(re.sub(r"[\x1b\x9b]", "\N{REPLACEMENT CHARACTER}", value)) == 2
+
+
+@pytest.mark.parametrize("show", [history_of, suggestion_of])
+@pytest.mark.parametrize("value", SEQUENCES)
+def test_a_terminal_obeys_no_value(show: Callable[[str], str], value: str) -> None:
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", show(value))
+
+
+def test_the_command_lines_consoles_read_no_markup() -> None:
+    """Whatever else is printed one day: there is nothing to forget."""
+    for console in (cli.out, cli.whole, cli.err):
+        assert [console.render_str(value).plain for value in BRACKETS] == list(BRACKETS)
 
 
 def test_every_reason_of_the_models_has_its_words() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -253,7 +254,7 @@ def test_a_forbidden_pair_never_appears(warehouse: Warehouse, keys: list[Key], o
         ("Emial", "Contact", "rule wrong: salesforce Contact has no landed field Emial"),
         ("Birthdate", "Contact", "rule wrong: salesforce Contact.Birthdate is a date"),
         ("Email", "Case", "rule wrong: salesforce Case is not among the landings"),
-        ("Usage_Minutes_30d__c", "Contact", "is written by an activation"),
+        ("Usage_Minutes_30d__c", "Contact", "salesforce Contact.Usage_Minutes_30d__c is written by an activation"),
     ],
 )
 def test_a_rule_that_cannot_work_stops_the_build_with_its_name(
@@ -264,6 +265,20 @@ def test_a_rule_that_cannot_work_stops_the_build_with_its_name(
         connection.execute("alter table salesforce.contact add column Usage_Minutes_30d__c double")
     with pytest.raises(TransformError, match=said):
         transform.build(lambda *_: None, *SELECTION)
+
+
+@pytest.mark.parametrize("product_field", ["custom.hubspot_owner_email", "custom.HubSpot_Owner_Email"])
+def test_a_field_that_we_push_to_pendo_is_no_key(tmp_path: Path, product_field: str) -> None:
+    """Else what we wrote to a visitor would find the contact that it was taken from, right or wrong."""
+    transform = project(tmp_path, [("proof", 1, "visitor", product_field, "Contact", "Email")])
+    said = f"rule proof: pendo visitor.{product_field} is written by an activation"
+    with pytest.raises(TransformError, match=re.escape(said)):
+        transform.build(lambda *_: None, *SELECTION)
+
+
+def test_a_field_of_pendos_that_nobody_pushes_is_a_key(tmp_path: Path) -> None:
+    transform = project(tmp_path, [("theirs", 1, "visitor", "custom.owner_email", "Contact", "Email")])
+    assert transform.build(lambda *_: None, *SELECTION) > 0
 
 
 RATES = "run_at timestamp, crm varchar, object varchar, product_percent decimal(5, 2)"

@@ -23,7 +23,7 @@ renamed as (
 
         -- numerics
         try_cast(annualrevenue as decimal(18, 2)) as annual_revenue,
-        cast(try_cast(numberofemployees as double) as bigint) as employee_count,
+        try_cast(try_cast(numberofemployees as double) as bigint) as employee_count,
 
         -- booleans
         archived as is_archived,
