@@ -200,7 +200,7 @@ summed as (
         bit_or({{ name }}) as {{ name }},
         {% endfor -%}
         {% for name in sums + (open_sums | list) -%}
-        cast(sum({{ name }}) as bigint) as {{ name }}{{ "," if not loop.last }}
+        {{ whole_sum(name) }} as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from combined
     group by visitor_id, account_id
