@@ -27,7 +27,11 @@ ZONE = "America/New_York"
 WINDOWS = (30, 90, 180)
 # dbt and DuckDB as they are, and 200 bytes for each event: a full build groups all days of all visitors at once.
 PEAK_BASE_MB, PEAK_MB = 1_000, 10_000
-SELECTION = ("--select", "+path:models/metrics", "path:models/staging/pendo", "--exclude-resource-type", "unit_test")
+# The metrics with all that they are made from, and what their seeds are tested against.
+SELECTION = (
+    *("--select", "+path:models/metrics", "+assert_chosen_usage_is_tagged", "stg_pendo__polls"),
+    *("--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"),
+)
 
 EVENT_COLUMNS = """
     visitor_id varchar, account_id varchar, app_id bigint, server varchar, remote_ip varchar, user_agent varchar,

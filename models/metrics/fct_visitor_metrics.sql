@@ -39,7 +39,7 @@ select
     usage.*,
     {{ depth_columns('depth') }},
     survey.latest_nps_rating,
-    date_trunc('second', survey.latest_nps_response_at) as latest_nps_response_at,
+    {{ whole_seconds('survey.latest_nps_response_at') }} as latest_nps_response_at,
     survey.latest_nps_comment,
     survey.latest_poll_response
 from usage

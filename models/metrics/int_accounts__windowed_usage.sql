@@ -39,8 +39,8 @@ filled as (
 
     select
         accounts.account_id,
-        date_trunc('second', accounts.first_visit_at) as first_visit_at,
-        date_trunc('second', accounts.last_visit_at) as last_visit_at,
+        {{ whole_seconds('accounts.first_visit_at') }} as first_visit_at,
+        {{ whole_seconds('accounts.last_visit_at') }} as last_visit_at,
         {% for days in var('window_days') -%}
         coalesce(summed.active_visitors_{{ days }}, 0) as active_visitors_{{ days }},
         {% endfor -%}

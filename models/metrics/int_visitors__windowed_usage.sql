@@ -26,8 +26,8 @@ filled as (
 
     select
         visitors.visitor_id,
-        date_trunc('second', visitors.first_visit_at) as first_visit_at,
-        date_trunc('second', visitors.last_visit_at) as last_visit_at,
+        {{ whole_seconds('visitors.first_visit_at') }} as first_visit_at,
+        {{ whole_seconds('visitors.last_visit_at') }} as last_visit_at,
         {{ filled_windows('summed') }}
     from visitors
     left join summed

@@ -20,7 +20,7 @@ WINDOWS = (30, 90, 180)
 # Bogotá never changes its clocks; Auckland, 13 hours east of Greenwich, changes them when summer ends there.
 WORLDS = [(11, "America/Bogota", 2), (23, "Pacific/Auckland", 20)]
 RAN = ("--select", "+path:models/metrics", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
-LASTING = ("fct_usage_daily", "fct_tagged_usage_daily", "int_usage__closed")
+LASTING = ("fct_usage_daily", "fct_tagged_usage_daily", "int_usage__summed")
 FACTS = (*LASTING, "fct_visitor_metrics", "fct_account_metrics", "fct_visitor_chosen_usage", "fct_account_chosen_usage")
 
 

@@ -1,8 +1,9 @@
 {%- set longest = var('window_days') | max -%}
 {%- set words = activity_columns() -%}
 {%- set sums = window_sum_columns() -%}
+{%- set open_sums = open_sum_columns() -%}
 {%- set columns = {'visitor_id': 'varchar', 'account_id': 'varchar', 'as_of': 'date'} -%}
-{%- for name in words + sums %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
+{%- for name in words + sums + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
 with
 
 usage as (
@@ -80,7 +81,8 @@ trusted as (
 
 ),
 
--- What a day adds to each sum, or takes from it: 1, 0 or -1.
+-- What a day adds to each sum of the closed days, or takes from it: 1, 0 or -1. An open day may be another
+-- tomorrow and is summed apart.
 moves as (
 
     select
@@ -92,12 +94,15 @@ moves as (
         - {{ in_previous_window('trusted.as_of', days, 'trusted.closed_through') }}
             as previous_{{ days }},
         {% endfor -%}
+        {% for name in open_sums -%}
+        {{ in_open_sum(name, 'today.as_of') }} as {{ name }},
+        {% endfor -%}
         {% for name in words -%}
         {{
             activity_bit(
                 loop.index0,
                 dbt.datediff('usage_days.usage_on', 'today.as_of', 'day'),
-                'usage_on <= today.closed_through and (trusted.as_of is null or usage_on > trusted.closed_through)'
+                'trusted.as_of is null or usage_on > trusted.closed_through'
             )
         }} as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
@@ -114,12 +119,15 @@ moved as (
         usage.visitor_id,
         usage.account_id,
         {% for name in words -%}
-        bit_or(moves.{{ name }}) as {{ name }},
+        moves.{{ name }},
         {% endfor -%}
         {% for days in var('window_days') -%}
-        cast(sum(usage.minutes * moves.current_{{ days }}) as bigint) as minutes_{{ days }},
-        cast(sum(usage.event_count * moves.current_{{ days }}) as bigint) as events_{{ days }},
-        cast(sum(usage.minutes * moves.previous_{{ days }}) as bigint) as previous_minutes_{{ days }}{{ "," if not loop.last }}
+        usage.minutes * moves.current_{{ days }} as minutes_{{ days }},
+        usage.event_count * moves.current_{{ days }} as events_{{ days }},
+        usage.minutes * moves.previous_{{ days }} as previous_minutes_{{ days }},
+        {% endfor -%}
+        {% for name, measure in open_sums.items() -%}
+        usage.{{ measure }} * moves.{{ name }} as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from usage
     -- Many to one: a row of usage is of one day.
@@ -133,26 +141,43 @@ moved as (
         {% for name in words -%}
         moves.{{ name }} <> 0{{ " or " if not loop.last }}
         {%- endfor %}
-    group by usage.visitor_id, usage.account_id
 
 ),
 
--- Active days grow older: their bits move up, and on into the next column.
-aged as (
+-- Active days grow older: their bits move up, and on into the next column. Those of days that were open are let go,
+-- as those days are summed again.
+kept as (
 
     select
         prior.visitor_id,
         prior.account_id,
         {% for name in words -%}
-        ((prior.{{ name }} % (cast(1 as bigint) << ({{ days_a_word() }} - trusted.age))) << trusted.age)
-        | ({{ 'prior.' ~ loop.previtem if loop.previtem else '0' }} >> ({{ days_a_word() }} - trusted.age))
+        prior.{{ name }} & {{ closed_bits(loop.index0) }} as {{ name }},
+        {% endfor -%}
+        {{ sums | join(', ') }},
+        trusted.age
+    from prior
+    cross join trusted
+
+),
+
+aged as (
+
+    select
+        visitor_id,
+        account_id,
+        {% for name in words -%}
+        (({{ name }} % (cast(1 as bigint) << ({{ days_a_word() }} - age))) << age)
+        | ({{ loop.previtem if loop.previtem else '0' }} >> ({{ days_a_word() }} - age))
             as {{ name }},
         {% endfor -%}
         {% for name in sums -%}
-        prior.{{ name }}{{ "," if not loop.last }}
+        {{ name }},
+        {% endfor -%}
+        {% for name in open_sums -%}
+        0 as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
-    from prior
-    cross join trusted
+    from kept
 
 ),
 
@@ -166,24 +191,31 @@ combined as (
 
 ),
 
-closed as (
+summed as (
 
     select
-        combined.visitor_id,
-        combined.account_id,
-        {{ summed_windows('combined') }}
+        visitor_id,
+        account_id,
+        {% for name in words -%}
+        bit_or({{ name }}) as {{ name }},
+        {% endfor -%}
+        {% for name in sums + (open_sums | list) -%}
+        {{ whole_sum(name) }} as {{ name }}{{ "," if not loop.last }}
+        {% endfor %}
     from combined
-    group by combined.visitor_id, combined.account_id
+    group by visitor_id, account_id
 
 )
 
 select
-    closed.*,
+    summed.*,
     today.as_of
-from closed
+from summed
 cross join today
 -- Whose days have all left the windows is forgotten.
 where
     {% for name in words + sums -%}
+    {{ name }} <> 0 or {% endfor -%}
+    {% for name in open_sums -%}
     {{ name }} <> 0{{ " or " if not loop.last }}
     {%- endfor %}
