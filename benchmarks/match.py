@@ -49,6 +49,8 @@ EMPTY = {
     "hubspot.companies": "id varchar, archived boolean, product_account_id varchar, domain varchar, name varchar, "
     "hubspot_owner_id varchar, hs_merged_object_ids varchar, created_at timestamptz, updated_at timestamptz, "
     "archived_at timestamptz",
+    "hubspot.deals": "id varchar, archived boolean, dealname varchar, hs_merged_object_ids varchar, "
+    "created_at timestamptz, updated_at timestamptz, archived_at timestamptz",
     "salesforce.contact": "Id varchar, AccountId varchar, OwnerId varchar, MasterRecordId varchar, "
     "LastModifiedById varchar, Email varchar, FirstName varchar, LastName varchar, IsDeleted boolean, "
     "IsPersonAccount boolean, CreatedDate timestamptz, LastModifiedDate timestamptz, SystemModstamp timestamptz",
@@ -60,6 +62,8 @@ EMPTY = {
     "PersonContactId varchar, LastModifiedById varchar, Name varchar, Website varchar, PersonEmail varchar, "
     "IsDeleted boolean, IsPersonAccount boolean, CreatedDate timestamptz, LastModifiedDate timestamptz, "
     "SystemModstamp timestamptz",
+    "salesforce.opportunity": "Id varchar, AccountId varchar, LastModifiedById varchar, Name varchar, IsDeleted boolean, "
+    "CreatedDate timestamptz, LastModifiedDate timestamptz, SystemModstamp timestamptz",
     "salesforce.merged_records": "object varchar, id varchar, master_id varchar, merged_at timestamptz",
 }
 
