@@ -74,8 +74,9 @@ class Options(TypedDict, total=False):
 
     HubSpot takes `port`, Salesforce, Pendo and the control API the next three; 0 takes any free ones.
     `time_zone` is that of the Pendo subscription and of the HubSpot account, `index_lag` the seconds
-    that HubSpot's search is behind. With `person_accounts` people without a company are Salesforce accounts. With `tls` the vendors answer over HTTPS alone. `webhooks` are
-    events that HubSpot tells `webhook_target` of: `contact.creation`, `contact.propertyChange:email`.
+    that HubSpot's search is behind. With `person_accounts` people without a company are Salesforce accounts.
+    With `tls` the vendors answer over HTTPS alone. `webhooks` are events that HubSpot tells `webhook_target`
+    of: `contact.creation`, `contact.propertyChange:email`.
     """
 
     seed: Required[int]
