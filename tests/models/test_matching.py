@@ -224,7 +224,6 @@ DIRT = {
         having count(agent ->> 'email') > 1
     """,
     "an id that is no address": "select 1 from pendo.visitors where visitor_id like 'u-%' and agent ->> 'email' <> ''",
-    "anonymous": "select 1 from pendo.visitors where visitor_id like '_PENDO_T_%'",
     "asked not to be processed": "select 1 from pendo.visitors where do_not_process",
     "companies by domain alone": "select 1 from hubspot.companies where product_account_id is null and domain <> ''",
     "companies by id alone": "select 1 from hubspot.companies where product_account_id <> '' and domain is null",
