@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_lowercase
 from tempfile import TemporaryDirectory
 
 import duckdb
 import orjson
+import yaml
 
 from backhaul.settings import Settings
 from backhaul.transform import Transform
@@ -42,46 +46,52 @@ BARE = """
     inner join hubspot.contacts as contacts
         on lower(json_extract_string(visitors.agent, '$.email')) = lower(contacts.email)
 """
-# What else the models read is there and empty.
-EMPTY = {
-    "pendo.accounts": "account_id varchar, agent varchar, custom varchar, first_visit bigint, last_visit bigint, "
-    "last_updated bigint",
-    "hubspot.companies": "id varchar, archived boolean, product_account_id varchar, domain varchar, name varchar, "
-    "hubspot_owner_id varchar, hs_merged_object_ids varchar, created_at timestamptz, updated_at timestamptz, "
-    "archived_at timestamptz",
-    "salesforce.contact": "Id varchar, AccountId varchar, OwnerId varchar, MasterRecordId varchar, "
-    "LastModifiedById varchar, Email varchar, FirstName varchar, LastName varchar, IsDeleted boolean, "
-    "IsPersonAccount boolean, CreatedDate timestamptz, LastModifiedDate timestamptz, SystemModstamp timestamptz",
-    "salesforce.lead": "Id varchar, OwnerId varchar, MasterRecordId varchar, ConvertedContactId varchar, "
-    "ConvertedAccountId varchar, ConvertedOpportunityId varchar, LastModifiedById varchar, Email varchar, "
-    "FirstName varchar, LastName varchar, Company varchar, IsDeleted boolean, IsConverted boolean, "
-    "CreatedDate timestamptz, LastModifiedDate timestamptz, SystemModstamp timestamptz",
-    "salesforce.account": "Id varchar, Product_Account_Id__c varchar, OwnerId varchar, MasterRecordId varchar, "
-    "PersonContactId varchar, LastModifiedById varchar, Name varchar, Website varchar, PersonEmail varchar, "
-    "IsDeleted boolean, IsPersonAccount boolean, CreatedDate timestamptz, LastModifiedDate timestamptz, "
-    "SystemModstamp timestamptz",
-    "salesforce.merged_records": "object varchar, id varchar, master_id varchar, merged_at timestamptz",
+# The types of what else the models read, which is there and empty, or null; all else is text.
+TYPES = {
+    "boolean": {"archived", "IsDeleted", "IsPersonAccount", "IsConverted", "do_not_process"},
+    "timestamptz": {
+        *("created_at", "updated_at", "archived_at", "merged_at"),
+        *("CreatedDate", "LastModifiedDate", "SystemModstamp"),
+    },
+    "bigint": {"first_visit", "last_visit", "last_updated"},
 }
 
 
 def million() -> list[Figure]:
     """Match everybody, three times; the bare join is run beside each, and the median of the ratios counts."""
-    rounds = [_measured() for _ in range(3)]
-    ratios = sorted(sum(models.values()) / bare for bare, models, _ in rounds)
-    bare, models, counts = rounds[0]
+    rounds = sorted((_measured() for _ in range(3)), key=lambda one: one.ratio)
+    median = rounds[1]
     detail = {
         "at_most": 5,
         "people": PEOPLE,
-        "bare_seconds": round(bare, 2),
-        "model_seconds": {name: round(taken, 2) for name, taken in models.items()},
-        "dbt_start": "left out",
-        **counts,
+        "bare_seconds": round(median.bare, 2),
+        "model_seconds": {name: round(taken, 2) for name, taken in median.models.items()},
+        "bare_processor_seconds": round(median.bare_processor, 2),
+        "build_processor_seconds": round(median.build_processor, 2),
+        "dbt_start": "left out, but of build_processor_seconds, which are of the whole build",
+        **median.found,
     }
-    return [Figure("match.million_vs_hash_join", ratios[1], "x", detail)]
+    return [Figure("match.million_vs_hash_join", median.ratio, "x", detail)]
 
 
-def _measured() -> tuple[float, dict[str, float], dict[str, int]]:
-    """Give seconds of the bare join, seconds of each model, and what was found."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Seconds of the bare join and of each model, processor seconds of that join and of all of dbt, what was found."""
+
+    bare: float
+    models: Mapping[str, float]
+    bare_processor: float
+    build_processor: float
+    found: Mapping[str, int]
+
+    @property
+    def ratio(self) -> float:
+        """How many bare joins the models are."""
+        return sum(self.models.values()) / self.bare
+
+
+def _measured() -> Round:
+    """Land everybody, and match them both ways."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         settings = Settings.model_construct(
@@ -89,9 +99,13 @@ def _measured() -> tuple[float, dict[str, float], dict[str, int]]:
         )
         plant(settings.warehouse)
         with duckdb.connect(settings.warehouse) as connection:
+            began = time.process_time()
             bare = seconds(lambda: connection.execute(BARE))
+            bare_processor = time.process_time() - began
             connection.execute("drop table bare")
+        began = time.process_time()
         models = _match(settings, _project(folder / "project"))
+        build_processor = time.process_time() - began
         with duckdb.connect(settings.warehouse) as connection:
             (matched, conflicts), *_ = connection.execute(
                 "select (select count(*) from identity.matches), (select count(*) from identity.match_conflicts)"
@@ -101,7 +115,8 @@ def _measured() -> tuple[float, dict[str, float], dict[str, int]]:
         raise RuntimeError(
             f"{matched} matches and {conflicts} conflicts; {PEOPLE - twice} and {2 * twice} were planted"
         )
-    return bare, models, {"matches": matched, "conflicting_pairs": conflicts}
+    found = {"matches": matched, "conflicting_pairs": conflicts}
+    return Round(bare, models, bare_processor, build_processor, found)
 
 
 def _match(settings: Settings, project: Path) -> dict[str, float]:
@@ -139,8 +154,6 @@ def plant(warehouse: Path) -> None:
         connection.execute("set TimeZone = 'UTC'")
         for schema in ("pendo", "hubspot", "salesforce"):
             connection.execute(f"create schema {schema}")
-        for table, columns in EMPTY.items():
-            connection.execute(f"create table {table} ({columns})")
         connection.execute(f"""
             create table pendo.visitors as select 'u-' || n as visitor_id, '' as account_id, '[]' as account_ids,
             '{{"email": "' || {address} || '", "full_name": "Somebody", "role": "viewer"}}' as agent, '{{}}' as custom,
@@ -162,3 +175,22 @@ def plant(warehouse: Path) -> None:
                 select range * {TWICE_EVERY} as n, {PEOPLE} + range as k from range({PEOPLE} // {TWICE_EVERY})
             )
         """)
+        for vendor in ("pendo", "hubspot", "salesforce"):
+            _complete(connection, vendor)
+
+
+def _complete(connection: duckdb.DuckDBPyConnection, vendor: str) -> None:
+    """Make every table and column that the project's source declares and that is not planted."""
+    declared = yaml.safe_load((ROOT / f"models/staging/{vendor}/_{vendor}__sources.yml").read_text())
+    for table in declared["sources"][0]["tables"]:
+        name = f"{vendor}.{table['name']}"
+        columns = {
+            one["name"]: next((kind for kind, names in TYPES.items() if one["name"] in names), "varchar")
+            for one in table.get("columns", ())
+        }
+        if not columns:
+            continue
+        listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+        connection.execute(f"create table if not exists {name} ({listed})")
+        for column, kind in columns.items():
+            connection.execute(f'alter table {name} add column if not exists "{column}" {kind}')

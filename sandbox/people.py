@@ -306,6 +306,8 @@ def make_accounts(rng: np.random.Generator, count: int) -> tuple[Account, ...]:
                 domain = site = made[n - 1].site  # a daughter company under its parent's domain
             case 23:
                 domain = f"WWW.{slug.title()}.Example."
+            case 28:
+                domain = site = f"bücher-{site}"
         plan = ("free", "team", "enterprise")[n % 3]
         made.append(Account(f"{slug}-{n:04d}", name, domain, site, plan))
     return tuple(made)

@@ -74,8 +74,9 @@ class Options(TypedDict, total=False):
 
     HubSpot takes `port`, Salesforce, Pendo and the control API the next three; 0 takes any free ones.
     `time_zone` is that of the Pendo subscription and of the HubSpot account, `index_lag` the seconds
-    that HubSpot's search is behind. With `tls` the vendors answer over HTTPS alone. `webhooks` are
-    events that HubSpot tells `webhook_target` of: `contact.creation`, `contact.propertyChange:email`.
+    that HubSpot's search is behind. With `person_accounts` people without a company are Salesforce accounts.
+    With `tls` the vendors answer over HTTPS alone. `webhooks` are events that HubSpot tells `webhook_target`
+    of: `contact.creation`, `contact.propertyChange:email`.
     """
 
     seed: Required[int]
@@ -88,6 +89,7 @@ class Options(TypedDict, total=False):
     index_lag: float
     hubspot_limits: Limits
     salesforce_daily_requests: int
+    person_accounts: bool
     tls: bool
     webhook_target: str | None
     webhooks: Sequence[str]
@@ -216,6 +218,7 @@ def _server(options: Options, ready: Callable[[Sandbox], None]) -> _Server:
             zone,
             accounts=options.get("accounts"),
             origin=options.get("origin"),
+            person_accounts=options.get("person_accounts", False),
         )
         clock = Clock(options["as_of"])
         hubspot = HubSpotStore(
@@ -228,7 +231,10 @@ def _server(options: Options, ready: Callable[[Sandbox], None]) -> _Server:
         )
         _subscribe(hubspot.webhooks, options.get("webhook_target"), options.get("webhooks", ()))
         salesforce = SalesforceStore(
-            world.salesforce, clock, daily_requests=options.get("salesforce_daily_requests", DAILY_REQUESTS)
+            world.salesforce,
+            clock,
+            daily_requests=options.get("salesforce_daily_requests", DAILY_REQUESTS),
+            person_accounts=options.get("person_accounts", False),
         )
         pendo = PendoStore(world, clock)
         vendors: dict[str, ASGIApp] = {

@@ -93,7 +93,8 @@ def _emails(record: Mapping[str, object], fields: Iterable[str]) -> set[str]:
 
 
 def _normal(email: str) -> str:
-    return unicodedata.normalize("NFKC", email).strip().lower()
+    name, at, host = unicodedata.normalize("NFKC", email).strip().lower().rpartition("@")
+    return f"{name}{at}{host.encode('idna').decode()}"
 
 
 def _own(world: World) -> set[str]:
@@ -112,7 +113,7 @@ def _domain(text: object) -> str | None:
     """Reduce a web address to its domain; anybody's domain is nobody's."""
     host = str(text or "").strip().lower()
     host = re.split(r"[/?#:]", host.split("://", 1)[-1], maxsplit=1)[0].removeprefix("www.").rstrip(".")
-    return None if not host or host in FREE_MAIL else host
+    return None if not host or host in FREE_MAIL else host.encode("idna").decode()
 
 
 def _company_candidates(

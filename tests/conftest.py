@@ -91,9 +91,18 @@ def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
 
 
 @contextmanager
-def looping(folder: Path, *, seed: int, visitors: int, time_zone: str = "America/New_York") -> Iterator[Loop]:
+def looping(
+    folder: Path,
+    *,
+    seed: int,
+    visitors: int,
+    time_zone: str = "America/New_York",
+    person_accounts: bool = False,
+) -> Iterator[Loop]:
     """A loop over a new world."""
-    with serving(seed=seed, visitors=visitors, as_of=AS_OF, time_zone=time_zone) as sandbox:
+    with serving(
+        seed=seed, visitors=visitors, as_of=AS_OF, time_zone=time_zone, person_accounts=person_accounts
+    ) as sandbox:
         settings = settings_for(sandbox, folder)
         with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
             yield Loop(sandbox, settings, Transform(settings, ROOT), control)

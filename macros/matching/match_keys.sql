@@ -74,6 +74,13 @@ a rule that cannot work stops the build with its name.
     {%- set found = {} -%}
     {%- set columns = {} -%}
     {%- for row in run_query('select * from ' ~ rules ~ ' order by priority, rule').rows -%}
+        {#- Two deals of one name and amount are two deals. -#}
+        {%- set objects = [row['left_object'], row['right_object']] -%}
+        {%- if 'deals' in objects or 'Opportunity' in objects -%}
+            {%- if objects != ['deals', 'Opportunity'] or (row['left_field'] | lower != 'id' and row['right_field'] | lower != 'id') -%}
+                {{ exceptions.raise_compiler_error('seeds/match_rules.csv: rule ' ~ row['rule'] ~ ': HubSpot deals pair with Salesforce Opportunity alone, by the id of one of them; name id or Id on one side and the property that has it on the other') }}
+            {%- endif -%}
+        {%- endif -%}
         {%- for side in ['left', 'right'] -%}
             {%- set system = row[side ~ '_system'] -%}
             {%- set object = row[side ~ '_object'] -%}
@@ -107,12 +114,6 @@ a rule that cannot work stops the build with its name.
             {%- endif -%}
             {%- if (system ~ '.' ~ object ~ '.' ~ name) | lower in written_properties() -%}
                 {{ exceptions.raise_compiler_error(place ~ system ~ ' ' ~ object ~ '.' ~ name ~ ' is written by an activation: a key that we push would prove itself') }}
-            {%- endif -%}
-            {%- if object in ['deals', 'Opportunity'] and name != landing.id and row['normalisation'] != 'salesforce_id' -%}
-                {%- set other = 'right' if side == 'left' else 'left' -%}
-                {%- if row[other ~ '_field'] != landings[row[other ~ '_system'] ~ '.' ~ row[other ~ '_object']].id -%}
-                    {{ exceptions.raise_compiler_error(place ~ 'deals are paired by the id of one of them and never de-duplicated; name the id on one side') }}
-                {%- endif -%}
             {%- endif -%}
             {#- One field of a CRM may hold several addresses or domains, with semicolons between. -#}
             {%- do found.update({system ~ '.' ~ object ~ '.' ~ name ~ ' ' ~ row['normalisation']: {

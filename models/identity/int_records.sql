@@ -24,6 +24,12 @@ hubspot_companies as (
 
 ),
 
+hubspot_deals as (
+
+    select * from {{ ref('stg_hubspot__deals') }}
+
+),
+
 salesforce_contacts as (
 
     select * from {{ ref('stg_salesforce__contacts') }}
@@ -39,6 +45,12 @@ salesforce_leads as (
 salesforce_accounts as (
 
     select * from {{ ref('stg_salesforce__accounts') }}
+
+),
+
+salesforce_opportunities as (
+
+    select * from {{ ref('stg_salesforce__opportunities') }}
 
 ),
 
@@ -58,11 +70,15 @@ landed as (
     union all
     select 'hubspot' as system, 'companies' as object, company_id as record_id from hubspot_companies
     union all
+    select 'hubspot' as system, 'deals' as object, deal_id as record_id from hubspot_deals
+    union all
     select 'salesforce' as system, 'Contact' as object, contact_id as record_id from salesforce_contacts
     union all
     select 'salesforce' as system, 'Lead' as object, lead_id as record_id from salesforce_leads
     union all
     select 'salesforce' as system, 'Account' as object, account_id as record_id from salesforce_accounts
+    union all
+    select 'salesforce' as system, 'Opportunity' as object, opportunity_id as record_id from salesforce_opportunities
     union all
     -- A person is no organisation, though Salesforce keeps both in one object.
     select 'salesforce' as system, 'PersonAccount' as object, account_id as record_id from salesforce_accounts

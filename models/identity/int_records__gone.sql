@@ -18,6 +18,12 @@ hubspot_companies as (
 
 ),
 
+hubspot_deals as (
+
+    select * from {{ ref('stg_hubspot__deals') }}
+
+),
+
 hubspot_merged_ids as (
 
     select * from {{ ref('stg_hubspot__merged_ids') }}
@@ -39,6 +45,12 @@ salesforce_leads as (
 salesforce_accounts as (
 
     select * from {{ ref('stg_salesforce__accounts') }}
+
+),
+
+salesforce_opportunities as (
+
+    select * from {{ ref('stg_salesforce__opportunities') }}
 
 ),
 
@@ -81,6 +93,18 @@ told as (
         null as next_object,
         null as next_id
     from hubspot_companies
+    where is_archived
+
+    union all
+
+    select
+        'hubspot' as system,
+        'deals' as object,
+        deal_id as record_id,
+        'archived' as reason,
+        null as next_object,
+        null as next_id
+    from hubspot_deals
     where is_archived
 
     union all
@@ -129,6 +153,18 @@ told as (
         case when is_deleted then null else account_id end as next_id
     from salesforce_accounts
     where is_deleted or is_person_account
+
+    union all
+
+    select
+        'salesforce' as system,
+        'Opportunity' as object,
+        opportunity_id as record_id,
+        'deleted' as reason,
+        null as next_object,
+        null as next_id
+    from salesforce_opportunities
+    where is_deleted
 
 ),
 
@@ -183,6 +219,8 @@ landed as (
     select 'hubspot' as system, 'contacts' as object, contact_id as record_id from hubspot_contacts
     union all
     select 'hubspot' as system, 'companies' as object, company_id as record_id from hubspot_companies
+    union all
+    select 'hubspot' as system, 'deals' as object, deal_id as record_id from hubspot_deals
     union all
     select 'salesforce' as system, 'Contact' as object, contact_id as record_id from salesforce_contacts
     union all

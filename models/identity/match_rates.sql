@@ -27,7 +27,8 @@ landed as (
         object,
         count(*) as record_count
     from records
-    where system <> 'pendo'
+    -- A sale is nobody in the product.
+    where system <> 'pendo' and object not in ('deals', 'Opportunity')
     group by all
 
 ),

@@ -3,7 +3,8 @@ with
 records as (
 
     select * from {{ ref('int_records') }}
-    where system <> 'pendo'
+    -- A sale is nobody in the product.
+    where system <> 'pendo' and object not in ('deals', 'Opportunity')
 
 ),
 

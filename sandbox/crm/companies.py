@@ -44,7 +44,8 @@ def plant_companies(rng: np.random.Generator, accounts: tuple[Account, ...]) -> 
     made: list[Company] = []
     sites: set[str] = set()
     for number, (kind, account) in enumerate(zip(deal(rng, len(accounts), COMPANIES), accounts, strict=True)):
-        site, own = account.site, account.id
+        # As DNS has it, whatever script the product has it in.
+        site, own = account.site.encode("idna").decode(), account.id
         # A daughter company is known by its parent's domain alone, which is then nobody's.
         form = "domain" if site in sites else kind
         sites.add(site)

@@ -215,9 +215,12 @@ def _inboxes(accounts: tuple[Account, ...]) -> Ints:
 
 def _spelt(form: int, address: str, other: str | None, person: int) -> tuple[str | None, str | None]:
     """Write a known person's address, and the additional ones."""
+    name, _, host = address.partition("@")
+    if person % 2:
+        host = host.encode("idna").decode()
+        address = f"{name}@{host}"
     if form in (PLAIN, LOSER):
         return address, None
-    name, _, host = address.partition("@")
     forms: dict[int, tuple[str | None, str | None]] = {
         CAPITALS: (address.title(), None),
         SPACES: (f" {address}  ", None),

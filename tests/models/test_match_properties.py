@@ -281,6 +281,30 @@ def test_a_field_of_pendos_that_nobody_pushes_is_a_key(tmp_path: Path) -> None:
     assert transform.build(lambda *_: None, *SELECTION) > 0
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "hubspot,deals,dealname,salesforce,Opportunity,Name,exact",
+        "hubspot,deals,amount,salesforce,Opportunity,Amount,exact",
+        "hubspot,companies,id,salesforce,Opportunity,AccountId,exact",
+        "pendo,account,account_id,salesforce,Opportunity,Id,exact",
+    ],
+)
+def test_a_rule_that_would_take_one_deal_for_another_stops_the_build(dealing: Transform, rule: str) -> None:
+    rules = f"{COLUMNS}\nwrong,1,{rule},Test,Test\n"
+    (dealing.root / "seeds/match_rules.csv").write_text(rules)
+    with pytest.raises(
+        TransformError, match="rule wrong: HubSpot deals pair with Salesforce Opportunity alone, by the id"
+    ):
+        dealing.build(lambda *_: None, *SELECTION)
+
+
+@pytest.fixture(scope="module")
+def dealing(tmp_path_factory: pytest.TempPathFactory) -> Transform:
+    """A project that is parsed once; each test writes a rule of its own."""
+    return project(tmp_path_factory.mktemp("dealing"), RULES)
+
+
 RATES = "run_at timestamp, crm varchar, object varchar, product_percent decimal(5, 2)"
 
 

@@ -12,6 +12,12 @@ companies as (
 
 ),
 
+deals as (
+
+    select * from {{ ref('stg_hubspot__deals') }}
+
+),
+
 listed as (
 
     select
@@ -28,6 +34,15 @@ listed as (
         company_id as record_id,
         {{ unnest_split('merged_company_ids', ';') }} as merged_id
     from companies
+    where not is_archived
+
+    union all
+
+    select
+        'deals' as object,
+        deal_id as record_id,
+        {{ unnest_split('merged_deal_ids', ';') }} as merged_id
+    from deals
     where not is_archived
 
 ),
