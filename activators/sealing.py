@@ -63,6 +63,7 @@ def seal_tables(
 
     `journals` are the runs that the tables know, and how much of each, in bytes.
     """
+    known = dict(journals or {})
     plan_id = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
     folder = plans / f".{plan_id}.partial"
     try:
@@ -80,7 +81,7 @@ def seal_tables(
             "plan_id": plan_id,
             "created_at": now,
             "landings": landings,
-            "journals": dict(journals or {}),
+            "journals": known,
             "activations": [asdict(activation) for activation in sealed],
         }
         seal = seal_of(header)
@@ -92,7 +93,7 @@ def seal_tables(
             file.unlink()
         folder.rmdir()
         raise
-    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings, header["journals"])
+    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings, known)
 
 
 def count_changes(connection: duckdb.DuckDBPyConnection, activation: Activation) -> ActivationPlan:

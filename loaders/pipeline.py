@@ -179,7 +179,10 @@ def _retyped(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
 
 def _marker(resource: DltResource) -> str | None:
     """Name the column that is true in rows that only remove others, if a table has one."""
-    return next((name for name, hints in resource.columns.items() if hints.get("hard_delete")), None)
+    columns = resource.columns
+    if callable(columns):
+        return None
+    return next((name for name, hints in columns.items() if hints.get("hard_delete")), None)
 
 
 class _Alone(RunContext):
