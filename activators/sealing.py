@@ -75,12 +75,12 @@ def seal_tables(
             _seal_activation(connection, activation, folder, quotas.get(activation.destination))
             for activation in activations
         )
-        landings = _landings(connection)
+        landings, known = _landings(connection), dict(journals or {})
         header = {
             "plan_id": plan_id,
             "created_at": now,
             "landings": landings,
-            "journals": dict(journals or {}),
+            "journals": known,
             "activations": [asdict(activation) for activation in sealed],
         }
         seal = seal_of(header)
@@ -92,7 +92,7 @@ def seal_tables(
             file.unlink()
         folder.rmdir()
         raise
-    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings, header["journals"])
+    return Plan(plan_id, now, sealed, seal, plans / plan_id, landings, known)
 
 
 def count_changes(connection: duckdb.DuckDBPyConnection, activation: Activation) -> ActivationPlan:
