@@ -76,7 +76,7 @@ def seal_tables(
             _seal_activation(connection, activation, folder, quotas.get(activation.destination))
             for activation in activations
         )
-        landings = _landings(connection)
+        landings, known = _landings(connection), dict(journals or {})
         header = {
             "plan_id": plan_id,
             "created_at": now,
