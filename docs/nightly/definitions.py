@@ -44,7 +44,10 @@ ACTIVATIONS = {activation.name: activation for activation in steps.activations(S
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Hold the lock that every sync holds. What stops a step is one line, as on the command line."""
+    """Hold the lock that every sync holds, for this step alone: between two steps anybody may have it.
+
+    What stops a step is one line, as on the command line.
+    """
     try:
         with alone(SETTINGS):
             yield

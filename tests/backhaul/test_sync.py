@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -75,6 +76,21 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+        )
+
+    def step_of_a_workflow(self, text: str) -> subprocess.Popen[str]:
+        """Start a step's text as a runner does, by a script of its shell, in a group that a test can end as a whole."""
+        script = self.folder.parent / "step.sh"
+        script.write_text(text)
+        return subprocess.Popen(
+            ["/bin/bash", "-e", str(script)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def tell(self, path: str, /, **body: object) -> None:
@@ -278,6 +294,26 @@ def test_a_signal_while_a_vendor_is_read_ends_the_night_in_good_order(project: P
     last = project.last()
     assert (last["outcome"], last["stopped_by"]) == ("stopped", "load salesforce: SIGTERM")
     assert last["steps"][-1]["status"] == "stopped"
+
+
+def test_a_workflow_that_is_cancelled_ends_the_night_in_good_order(project: Project) -> None:
+    """The signal goes to the shell and to nothing else, as a runner sends it."""
+    (job,) = yaml.safe_load((DOCS / "nightly" / "github-actions.yml").read_text())["jobs"].values()
+    (text,) = [step["run"] for step in job["steps"] if step.get("name") == "Sync"]
+    project.tell("/faults", vendor="salesforce", status=503, delay=0.5, times=None)
+    project.control.delete("/requests").raise_for_status()
+    with project.step_of_a_workflow(text) as shell:
+        try:
+            wait_for(lambda: project.control.get("/requests?vendor=salesforce").json(), shell)
+            shell.send_signal(signal.SIGINT)
+            _, wrong = shell.communicate(timeout=60)
+        except BaseException:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise
+        finally:
+            project.control.delete("/faults").raise_for_status()
+    assert shell.returncode == 130, wrong
+    assert project.last()["stopped_by"] == "load salesforce: SIGINT"
 
 
 def test_a_signal_during_the_build_ends_it_and_leaves_the_warehouse_to_others(project: Project) -> None:
