@@ -52,7 +52,7 @@ def test_no_batch_leaves_after_the_disk_has_refused_an_intent(disk: Disk, tmp_pa
     """A system tells of a failed write once: the next to ask hears that all is well."""
     journal = Journal.begin(tmp_path, "run-1", "plan-1", NOW, ["hubspot_contacts"])
 
-    async def several() -> list[None | BaseException]:
+    async def several() -> list[BaseException | None]:
         return await asyncio.gather(*(journal.on_disk() for _ in range(4)), return_exceptions=True)
 
     # All are written before the first of them waits.
