@@ -212,6 +212,21 @@ whether that may be another value than the column's. A landing has a CRM's value
         {%- set wanted = 'desired.' ~ column.name -%}
         {%- set data_type = column.data_type | lower -%}
         {%- set is_text = kind.startswith('varchar') or kind in ['text', 'string'] -%}
+        {#-
+        Whether the column's number or the landed text may have more than the 15 digits that a double keeps: a text of 15 characters
+        has no more, nor has a number of `scale` decimals below 10 to the power of 15 - scale.
+        -#}
+        {%- set name, _, size = data_type.partition('(') -%}
+        {%- set digits, _, scale = size.rstrip(') ').partition(',') -%}
+        {%- set is_whole = name in ['tinyint', 'smallint', 'integer', 'int', 'bigint', 'long', 'hugeint'] -%}
+        {%- set is_long -%}
+        {%- if is_text and (name in ['tinyint', 'smallint', 'integer', 'int', 'double'] or 0 < digits | int <= 15) -%}
+        length({{ current }}) > 15
+        {%- elif is_text and (is_whole or digits) -%}
+        (length({{ current }}) > 15 or abs(cast({{ wanted }} as double)) > 1e{{ 15 - scale | trim | int }})
+        {%- else -%} true
+        {%- endif -%}
+        {%- endset -%}
         {#- A double stands for the shortest text that gives it back, not for all its binary digits. -#}
         {%- set exact = 'cast(' ~ wanted ~ ' as varchar)' if data_type in ['double', 'float', 'real'] else wanted -%}
         {#-
@@ -227,7 +242,7 @@ whether that may be another value than the column's. A landing has a CRM's value
         {%- if kind != 'double' %}
         -- Of more than 15 digits, two numbers may be one double.
         or (
-            {{ may_be_longer_than_a_double(wanted, data_type, current if is_text else none) | trim }}
+            {{ is_long | trim }}
             and try_cast({{ current }} as decimal(38, 9)) is distinct from try_cast({{ exact }} as decimal(38, 9))
         )
         {%- endif %}
@@ -258,22 +273,6 @@ whether that may be another value than the column's. A landing has a CRM's value
     }) -%}
 {%- endfor -%}
 {{ return(sent) }}
-{%- endmacro %}
-
-{#-
-Whether the column's number or the landed text (none where the landing has numbers) may have more than the 15 digits that a double
-keeps. A text of 15 characters has no more; nor has a number of `scale` decimals below 10 to the power of 15 - scale.
--#}
-{% macro may_be_longer_than_a_double(wanted, data_type, text) -%}
-    {%- set name, _, size = data_type.partition('(') -%}
-    {%- set whole = ['tinyint', 'smallint', 'integer', 'int', 'bigint', 'long', 'hugeint'] -%}
-    {%- set digits, _, scale = size.rstrip(') ').partition(',') -%}
-    {%- set magnitude = 'abs(cast(' ~ wanted ~ ' as double)) > 1e' ~ (15 - scale | trim | int) -%}
-    {%- if not text -%} true
-    {%- elif name in ['tinyint', 'smallint', 'integer', 'int', 'double'] or 0 < digits | int <= 15 -%} length({{ text }}) > 15
-    {%- elif name in whole or digits -%} (length({{ text }}) > 15 or {{ magnitude }})
-    {%- else -%} true
-    {%- endif -%}
 {%- endmacro %}
 
 {#- The node of a sync model, found by its relation. -#}
