@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from dlt.common.configuration.providers.dictionary import DictionaryProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.runtime.run_context import RunContext, switched_run_context
-from dlt.extract import DltSource
+from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loaders import files
@@ -120,7 +120,7 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
             source = _source(vendor, settings, wanted, landed, unfinished)
             for name, resource in source.resources.items():
                 if name != "reads":  # it is about the load, and no part of it
-                    resource.add_map(counts.counting(name, _marker(resource.columns)))
+                    resource.add_map(counts.counting(name, _marker(resource)))
             retyped = _retyped(pipeline, source)
             if retyped:
                 dropping = source.with_resources(*retyped)
@@ -177,8 +177,11 @@ def _retyped(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     ]
 
 
-def _marker(columns: Mapping[str, Mapping[str, object]]) -> str | None:
+def _marker(resource: DltResource) -> str | None:
     """Name the column that is true in rows that only remove others, if a table has one."""
+    columns = resource.columns
+    if callable(columns):  # none of ours depends on its rows
+        return None
     return next((name for name, hints in columns.items() if hints.get("hard_delete")), None)
 
 
