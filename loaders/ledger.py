@@ -217,7 +217,7 @@ class _Course:
 def _course(path: Path) -> _Course:
     """Read a journal once, to know what its lines cannot tell one by one."""
     plan_id: str | None = None
-    planned: Mapping[str, Any] = {}
+    planned: dict[str, Any] = {}
     last_line: dict[int, int] = {}
     last_batch: dict[tuple[str, str], int] = {}
     # A bit for the hash of each record: to hold the records themselves would take memory as the journal grows. Whoever

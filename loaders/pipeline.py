@@ -180,7 +180,7 @@ def _retyped(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
 def _marker(resource: DltResource) -> str | None:
     """Name the column that is true in rows that only remove others, if a table has one."""
     columns = resource.columns
-    if callable(columns):
+    if callable(columns):  # none of ours depends on its rows
         return None
     return next((name for name, hints in columns.items() if hints.get("hard_delete")), None)
 

@@ -264,7 +264,7 @@ def test_a_sync_model_whose_test_failed_is_not_planned(copy: dict[str, str]) -> 
 def test_a_second_plan_without_a_new_build_is_refused(copy: dict[str, str]) -> None:
     assert backhaul(copy, "plan").returncode == 2
     assert backhaul(copy, "apply", "--yes").returncode == 0
-    assert "run `backhaul load` and `dbt build`" in refused(backhaul(copy, "plan"))
+    assert "run `backhaul load ledger` and `dbt build`" in refused(backhaul(copy, "plan"))
 
 
 def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(copy: dict[str, str]) -> None:
