@@ -322,12 +322,43 @@ RATES = "run_at timestamp, crm varchar, object varchar, product_percent decimal(
 )
 def test_a_threshold_that_is_crossed_stops_the_build(rated: Transform, variables: str, *, holds: bool) -> None:
     """Contacts fell from 70 to 60 percent; leads have nobody to match; a misspelt name is no threshold that holds."""
-    build = ("--select", "assert_match_rates_hold", "--vars", variables)
-    if holds:
-        assert rated.build(lambda *_: None, *build) == 1
-    else:
-        with pytest.raises(TransformError, match="assert_match_rates_hold"):
-            rated.build(lambda *_: None, *build)
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("delete from identity.match_rates where run_at > '2026-01-02'")
+    assert passes(rated, variables) == holds
+
+
+def passes(rated: Transform, variables: str) -> bool:
+    try:
+        rated.build(lambda *_: None, "--select", "assert_match_rates_hold", "--vars", variables)
+    except TransformError as error:
+        if "assert_match_rates_hold" not in str(error):
+            raise
+        return False
+    return True
+
+
+def test_a_fall_stays_one_until_somebody_accepts_it(rated: Transform) -> None:
+    """The run that fell has left its rate: the build that is started again must not pass for that."""
+    five = "match_percent_may_fall_by: 5"
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("insert into identity.match_rates values ('2026-01-03 04:00', 'hubspot', 'contacts', 60)")
+    assert not passes(rated, f"{{{five}}}")
+    for moment, accepted in (("2026-01-02", True), ("2026-01-01", False), ("2026-01-03 03:00", True)):
+        variables = f"{{{five}, match_percent_accepted_from: {{hubspot.contacts: '{moment}'}}}}"
+        assert passes(rated, variables) == accepted
+    # Of another object, or of none.
+    for name in ("salesforce.Lead", "hubspot.contact"):
+        assert not passes(rated, f"{{{five}, match_percent_accepted_from: {{{name}: 2026-01-02}}}}")
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("insert into identity.match_rates values ('2026-01-04', 'hubspot', 'contacts', 66)")
+    assert passes(rated, f"{{{five}}}"), "it has risen again"
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("insert into identity.match_rates values ('2026-01-04 12:00', 'hubspot', 'contacts', null)")
+    assert not passes(rated, f"{{{five}}}"), "nobody to match is a fall, too"
+    # What was accepted is no leave to fall further.
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("insert into identity.match_rates values ('2026-01-05', 'hubspot', 'contacts', 54)")
+    assert not passes(rated, f"{{{five}, match_percent_accepted_from: {{hubspot.contacts: 2026-01-02}}}}")
 
 
 @pytest.fixture(scope="module")
