@@ -46,7 +46,7 @@ def wrong_type(activation: Activation, item: Property, kind: str) -> Mistake:
     """Say that the CRM's property has a type that cannot hold the column's values."""
     return Mistake(
         Place(activation.path, activation.name, item.column),
-        f"is a {item.type.family}, but {activation.destination} has property {item.name} as {kind}",
+        f"holds a {item.type.family}, but {activation.destination} has property {item.name} as {kind}",
         "map another property or cast the column",
     )
 

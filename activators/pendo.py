@@ -21,7 +21,7 @@ from activators.connectors import Connector, Probe
 from activators.errors import Unauthorized, VendorError
 from activators.journal import Change, RecordChanges, Result, Stored
 from activators.limits import Usage, Window
-from activators.transport import Again, Caller, Refusal, isolate, retry_after, understanding
+from activators.transport import Again, Caller, Refusal, halve, isolate, retry_after, understanding
 from activators.values import same_value
 
 # Pendo names no limit. Others count on a hundred calls a second; a night of ours needs a few hundred in all.
@@ -102,7 +102,7 @@ class Pendo:
         if not isinstance(answer, Refusal):
             return answer
         if answer.code != BAD_REQUEST:
-            return await isolate(attempt, records, answer)
+            return await halve(attempt, records, answer)
         # A field that the schema lacks refuses the whole: the records with such a field are known without a call each.
         found = await self.definitions(object_type)
         unfit = [result for item in records if (result := _unfit(object_type, item, found)) is not None]

@@ -124,10 +124,10 @@ async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: R
     if not isinstance(answer, Refusal):
         return answer
     if len(records) <= _PROBES:
-        return await _halved(attempt, records, answer)
+        return await halve(attempt, records, answer)
     results: list[Result] = []
     for record in (records[at * (len(records) - 1) // (_PROBES - 1)] for at in range(_PROBES)):
-        results += await _halved(attempt, [record])
+        results += await halve(attempt, [record])
         if results[-1].status != "rejected":
             break
     else:
@@ -135,10 +135,10 @@ async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: R
             raise RefusedThroughout(answer.code, answer.message, tuple(results))
     probed = {result.record_id for result in results}
     rest = [record for record in records if record.record_id not in probed]
-    return [*results, *await _halved(attempt, rest)]
+    return [*results, *await halve(attempt, rest)]
 
 
-async def _halved(attempt: Attempt, records: Sequence[RecordChanges], answer: Refusal | None = None) -> list[Result]:
+async def halve(attempt: Attempt, records: Sequence[RecordChanges], answer: Refusal | None = None) -> list[Result]:
     """Send a batch in two halves where it is refused, and so on until the bad records are alone."""
     found = answer or await attempt(records)
     if not isinstance(found, Refusal):
@@ -146,7 +146,7 @@ async def _halved(attempt: Attempt, records: Sequence[RecordChanges], answer: Re
     if len(records) == 1:
         return [Result(records[0].record_id, "rejected", None, found.code, found.message)]
     middle = len(records) // 2
-    return [*await _halved(attempt, records[:middle]), *await _halved(attempt, records[middle:])]
+    return [*await halve(attempt, records[:middle]), *await halve(attempt, records[middle:])]
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_a_column_of_another_type_than_its_property_stops_the_plan(seal: Seal, t
     with pytest.raises(PlanError) as caught:
         seal_plan([HUBSPOT], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW)
     assert str(caught.value) == (
-        "models/activations/sync_contacts.yml: exposure hubspot_contacts: column days: is a number, but hubspot has "
+        "models/activations/sync_contacts.yml: exposure hubspot_contacts: column days: holds a number, but hubspot has "
         "property usage_days as bool; map another property or cast the column"
     )
     assert sorted((tmp_path / "plans").iterdir()) == before

@@ -99,11 +99,11 @@ def test_what_is_right_is_said_to_be(manifest: Any, tmp_path: Path) -> None:
         ({"is_read_only": True}, "column days: property usage_days is calculated, or not ours to write; map another"),
         (
             {"type": "string", "family": "string"},
-            "column days: is a number, but hubspot has property usage_days as string",
+            "column days: holds a number, but hubspot has property usage_days as string",
         ),
         (
             {"type": "weird", "family": None},
-            "column days: is a number, but hubspot has property usage_days as weird; map",
+            "column days: holds a number, but hubspot has property usage_days as weird; map",
         ),
         (
             {"object": "companies"},

@@ -187,7 +187,7 @@ def test_a_column_on_a_property_of_another_type_is_refused_before_anything_is_cr
 
     edited(copy, remap)
     line = refused(backhaul(copy, "provision"))
-    assert "column active_days_last_30 is a number, but hubspot has property firstname as string" in line
+    assert "column active_days_last_30: holds a number, but hubspot has property firstname as string" in line
     edited(
         copy,
         lambda manifest: manifest["nodes"]["model.backhaul.sync_hubspot__contacts"]["columns"].pop(
