@@ -45,7 +45,8 @@ usage_days as (
     select
         usage_on,
         sum(event_count) as events,
-        sum(minutes) as minutes
+        sum(minutes) as minutes,
+        bool_or(is_changed) as is_changed
 
     from {{ ref('int_landed_days') }}
     where
@@ -55,8 +56,9 @@ usage_days as (
 
 ),
 
--- The last run is gone on from if it is not too long ago, and if the days that it
--- summed still add up to what they did. Otherwise this is empty, and all is summed anew.
+-- The last run is gone on from if it is not too long ago, if none of the days that it
+-- summed says something else, and if they still add up to what they did, which they do
+-- not where a run failed half-way. Otherwise this is empty, and all is summed anew.
 trusted as (
 
     select
@@ -74,7 +76,8 @@ trusted as (
         between 0 and {{ days_a_word() - 1 }}
     group by prior_sums.as_of, prior_sums.minutes, prior_sums.events, today.as_of
     having
-        sum(usage_days.minutes) = prior_sums.minutes
+        not coalesce(bool_or(usage_days.is_changed), false)
+        and sum(usage_days.minutes) = prior_sums.minutes
         and sum(
             {{ in_window('prior_sums.as_of', longest, 'prior_sums.as_of') }} * usage_days.events
         ) = prior_sums.events
