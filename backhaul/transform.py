@@ -53,7 +53,7 @@ class Transform:
         arguments += ["--output-keys", "unique_id", "--exclude-resource-type", "test", "unit_test"]
         # That nothing is modified is an answer.
         arguments += ["--warn-error-options", '{"error": []}']
-        return frozenset(orjson.loads(line)["unique_id"] for line in self._invoke(arguments, manifest.deepcopy()))
+        return frozenset(orjson.loads(line)["unique_id"] for line in self._invoke(arguments, _copy(manifest)))
 
     def build(
         self, progress: Progress, *arguments: str, prepare: Callable[[Manifest], None] = lambda _manifest: None

@@ -155,7 +155,11 @@ def stopping() -> Iterator[None]:
 
 def comparing(warehouse: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
     """Open the warehouse read-only, in UTC, with what does not fit in memory in a folder of its own."""
+    # What views of the identity models call. It comes with dbt, which takes seconds to import.
+    from backhaul.spelling import register  # noqa: PLC0415
+
     connection = open_warehouse(warehouse)
+    register(connection)
     connection.execute("set timezone = 'UTC'")
     connection.execute("set temp_directory = ?", [str(scratch)])
     return connection

@@ -250,7 +250,9 @@ def send(  # noqa: PLR0913  each is one circumstance of a run
 
     async def run() -> Run:
         names = [crm.activation.destination]
-        async with connect(names, crm.credentials(**changes), restraint or Restraint()) as destinations:
+        # One account for all tests of this process: their calls go by one window.
+        shared = restraint or Restraint(folder.parents[1] / "limits")
+        async with connect(names, crm.credentials(**changes), shared) as destinations:
             return await apply_plan(
                 plan, destinations, journal, history, progress, verify=verify, keep_going=keep_going
             )

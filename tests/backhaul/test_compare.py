@@ -39,7 +39,7 @@ from backhaul.transform import Transform
 from tests.conftest import ROOT, Loop
 
 PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
-WINDOWED = "models/metrics/int_visitors__windowed_usage.sql"
+WINDOWED = "macros/metrics/window_metrics.sql"
 MINUTES = "minutes_{{ days }} as minutes_last_{{ days }}"
 # Fewer than five minutes count as none.
 FLOORED = (
@@ -217,6 +217,9 @@ def test_a_changed_seed_and_a_new_column_are_followed_to_the_activations(clone: 
     file.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
     call = "{{ unmatched('visitor') }}"
     clone.edit("models/identity/unmatched_visitors.sql", call, f"select *, 1 as added_here from ({call}) as unmatched")
+    reason = "      - name: reason\n"
+    added = "      - {name: added_here, data_type: integer, description: New.}\n"
+    clone.edit("models/identity/unmatched_visitors.yml", reason, added + reason)
     found = clone.compare(keep=True)
     assert clone.schemas() >= {"compare_base__identity", "compare_head__identity", "compare_head__decisions"}
     tables = {table.name: table for table in found.tables}

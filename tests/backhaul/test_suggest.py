@@ -146,7 +146,7 @@ def test_what_is_landed_grows_only_when_suggestions_are_on(small: Small, off: Ma
     assert {"phone", "address", "zip", "email"} <= set(on.hubspot["contacts"])
     assert {"MailingStreet", "Phone", "Email"} <= set(on.salesforce["Contact"])
     wanted = steps.wanted(off)
-    more = {name: set(on.hubspot[name]) - set(wanted.hubspot[name]) for name in on.hubspot}
+    more = {name: new for name in on.hubspot if (new := set(on.hubspot[name]) - set(wanted.hubspot[name]))}
     assert more == {
         "contacts": {"company", "phone", "mobilephone", "address", "zip", "city"},
         "companies": {"phone", "address", "zip", "city"},
