@@ -231,12 +231,12 @@ def test_a_changed_seed_and_a_new_column_are_followed_to_the_activations(clone: 
     ((gone, came, changed),) = clone.rows(
         """
         select
-            count(*) filter (head.record_id is null),
-            count(*) filter (base.record_id is null),
+            count(*) filter (head.rule is null),
+            count(*) filter (base.rule is null),
             count(*) filter (base.rule <> head.rule)
         from compare_base__identity.matches as base
-        full join compare_head__identity.matches as head using (crm, object, record_id)
-        """
+        full join compare_head__identity.matches as head using (KEY)
+        """.replace("KEY", ", ".join(matches.key or ()))
     )
     assert gone > 0
     assert (matches.removed, matches.added) == (gone, came)
