@@ -235,8 +235,8 @@ def test_a_changed_seed_and_a_new_column_are_followed_to_the_activations(clone: 
             count(*) filter (base.rule is null),
             count(*) filter (base.rule <> head.rule)
         from compare_base__identity.matches as base
-        full join compare_head__identity.matches as head using (KEY)
-        """.replace("KEY", ", ".join(matches.key or ()))
+        full join compare_head__identity.matches as head using (crm, object, record_id)
+        """
     )
     assert gone > 0
     assert (matches.removed, matches.added) == (gone, came)
