@@ -10,7 +10,7 @@ from pathlib import Path
 
 from activators.breaker import Breaker
 from activators.connectors import Destination, Jobs
-from activators.errors import PlanError, RefusedAlike, RefusedThroughout
+from activators.errors import ActivationError, PlanError, RefusedAlike, RefusedThroughout
 from activators.journal import History, Journal, RecordChanges, Result, Status, read_batch
 from activators.limits import Usage
 from activators.plan import ActivationPlan, read_changes
@@ -119,7 +119,8 @@ class Sender:
             tasks = {task for task in tasks if not task.done()}
             try:
                 self._refuse_to_go_on()
-            except Exception as error:  # noqa: BLE001  raised below, once the batches on their way are answered
+            except ActivationError as error:
+                # Raised below, once the batches on their way are answered.
                 failure = error
                 break
             task = asyncio.create_task(self._settle(batch))

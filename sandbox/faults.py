@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
@@ -55,9 +56,9 @@ class Fault(BaseModel):
         """Tell whether a request is one that this fault is for."""
         return self.vendor == vendor and self.method in {None, method} and re.search(self.path, path) is not None
 
+    @abstractmethod
     async def befall(self, exchange: Exchange) -> None:
         """Do to one request what the kind says."""
-        raise NotImplementedError
 
 
 class Refusal(Fault):
@@ -65,9 +66,9 @@ class Refusal(Fault):
 
     after: bool = False
 
+    @abstractmethod
     def said(self) -> Answer:
         """Give the answer."""
-        raise NotImplementedError
 
     async def befall(self, exchange: Exchange) -> None:
         """Answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -160,13 +159,6 @@ class People(Sequence[Visitor]):
         if isinstance(index, slice):
             return self._made(np.arange(*index.indices(len(self))))
         return self._made(np.array([range(len(self))[index]]))[0]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, People):
-            return NotImplemented
-        return len(self) == len(other) and all(map(operator.eq, self, other))
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[Visitor]:
         for start in range(0, len(self), CHUNK):
