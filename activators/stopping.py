@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -46,6 +46,16 @@ class Stop:
             await asyncio.gather(work, asked, return_exceptions=True)
 
 
+def no_longer_ignore(numbers: Sequence[int]) -> None:
+    """Let signals do again what they do in Python, where the one who started us had them ignored.
+
+    A shell's script does that to what it starts in the background: a second Ctrl-C would then do nothing.
+    """
+    for number in numbers:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 @contextmanager
 def stopping_on_signals() -> Iterator[Stop]:
     """Let the first SIGINT or SIGTERM ask for the end; a second one ends the process there and then.
@@ -62,6 +72,7 @@ def stopping_on_signals() -> Iterator[Stop]:
 
     def ask(number: int) -> None:
         restore()
+        no_longer_ignore(numbers)
         stop.ask(number)
 
     def restore() -> None:

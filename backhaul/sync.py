@@ -23,6 +23,7 @@ from activators.activation import Activation
 from activators.apply import Run
 from activators.errors import ActivationError, PlanError, RefusedAlike, Stopped
 from activators.plan import Plan
+from activators.stopping import no_longer_ignore
 from backhaul import report, steps
 from backhaul.logbook import Logbook, Outcome, Step, SyncHeld, SyncSummary, end_the_dead, read_sync, read_syncs
 from backhaul.progress import Watch
@@ -303,6 +304,7 @@ def _stopping() -> Iterator[_Asked]:
 
     def ask(number: int, _frame: FrameType | None) -> NoReturn:
         restore()
+        no_longer_ignore(numbers)
         asked.signal = number
         # What libraries know how to let through, and to clean up after.
         raise KeyboardInterrupt

@@ -363,12 +363,22 @@ def test_a_killed_apply_is_finished_by_the_same_command(ready: Loop, copy: dict[
     assert len([call for call in requests(ready) if call["path"].endswith("/batch/update")]) == 1
 
 
-def test_ctrl_c_says_that_the_same_command_goes_on(ready: Loop, copy: dict[str, str]) -> None:
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN], ids=["terminal", "background"])
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    ready: Loop, copy: dict[str, str], inherited: signal.Handlers
+) -> None:
     assert backhaul(copy, "plan", "-s", "hubspot_companies").returncode == 2
     ready.tell("/faults", vendor="hubspot", path="/batch/update", delay=60, drop=True)
     apply = [sys.executable, "-m", "backhaul", "apply", "--yes"]
     with subprocess.Popen(
-        apply, env=copy, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        apply,
+        env=copy,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's script starts what it leaves in the background with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, inherited),  # noqa: PLW1509  nothing but this is called in it
     ) as process:
         journal = Path(copy["BACKHAUL_STATE"]) / "journal"
         deadline = time.monotonic() + 60
