@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from activators.answers import read_answers
 from activators.connectors import Destination
 from activators.errors import PlanError
 from activators.journal import History, Journal, journal_sizes, read_lines
@@ -80,11 +82,12 @@ async def apply_plan(  # noqa: PLR0913  what to send, where, and what is known o
     been answered; the same command then continues where this run stopped.
     """
     done: list[Applied] = []
-    with stopping_on_signals() as stop:
+    earlier = read_answers(journal.path) if history else nullcontext()
+    with stopping_on_signals() as stop, earlier as answers:
         for activation in plan.activations:
             if activation.changes:
                 destination = destinations[activation.destination]
-                sender = Sender(activation, destination, journal, history, progress, stop, verify, keep_going)
+                sender = Sender(activation, destination, journal, history, answers, progress, stop, verify, keep_going)
                 done.append(await sender.send_all(plan.folder / activation.file))
             else:
                 done.append(Applied(activation.name))

@@ -74,12 +74,9 @@ class History:
 
     run_id: str
     last_batch: int
-    # By activation and record: what is known. A record with an intent and no outcome is not in `answered`.
-    answered: Mapping[tuple[str, str], Status]
-    intended: frozenset[tuple[str, str]]
     ended: bool
-    # What the vendor said of the records that it refused.
-    rejections: Mapping[tuple[str, str], Result] = field(default_factory=dict)
+    # By activation and record: what was begun, and of which no answer has ended the matter.
+    left_open: frozenset[tuple[str, str]] = frozenset()
     # By batch: the vendor's job that took it, while no outcome is known.
     jobs: Mapping[int, OpenJob] = field(default_factory=dict)
 
@@ -279,29 +276,26 @@ def read_batch(path: Path, batch: int) -> list[RecordChanges]:
 
 
 def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
-    answered: dict[tuple[str, str], Status] = {}
-    intended: set[tuple[str, str]] = set()
-    rejections: dict[tuple[str, str], Result] = {}
+    left_open: set[tuple[str, str]] = set()
     jobs: dict[int, OpenJob] = {}
     activation_of: dict[int, str] = {}
     ended = False
     for line in lines:
         if line["type"] == "intent":
             activation_of[line["batch"]] = line["activation"]
-            intended.update((line["activation"], record["id"]) for record in line["records"])
+            left_open.update((line["activation"], record["id"]) for record in line["records"])
         elif line["type"] == "job":
             jobs[line["batch"]] = OpenJob(activation_of[line["batch"]], line["job"])
         elif line["type"] == "outcome":
             jobs.pop(line["batch"], None)
-            for item in line["results"]:
-                key = activation_of[line["batch"]], item["id"]
-                answered[key] = item["status"]
-                if item["status"] == "rejected":
-                    rejections[key] = result_of(item)
+            activation = activation_of[line["batch"]]
+            left_open.difference_update(
+                (activation, item["id"]) for item in line["results"] if item["status"] != "unknown"
+            )
         elif line["type"] == "end":
             ended = True
     last_batch = max(activation_of, default=0)
-    return History(run_id, last_batch, answered, frozenset(intended), ended, rejections, jobs)
+    return History(run_id, last_batch, ended, frozenset(left_open), jobs)
 
 
 def record_changes(record: Mapping[str, Any]) -> RecordChanges:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from activators.answers import Answers
 from activators.breaker import Breaker
 from activators.connectors import Destination, Jobs
 from activators.errors import ActivationError, PlanError, RefusedAlike, RefusedThroughout
@@ -21,6 +22,8 @@ from activators.values import same_value
 EDITED = "EDITED_SINCE_PLAN"
 # The code of a record that no answer confirmed, and that holds the planned values.
 READ_BACK = "READ_BACK"
+# Records of a resumed plan that are looked up in one go.
+_ASKED_AT_ONCE = 5_000
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ class Sender:
     destination: Destination
     journal: Journal
     history: History | None
+    # What an earlier attempt was told; None where there was none.
+    answers: Answers | None
     progress: Progress
     stop: Stop
     verify: bool = False
@@ -273,19 +278,21 @@ class Sender:
 
     def _unanswered(self, records: Iterable[RecordChanges]) -> Iterator[RecordChanges]:
         """What is still to be sent; what an earlier attempt settled is counted with what was said of it then."""
-        name = self.activation.name
-        for record in records:
-            if record.record_id in self._reclaimed:
-                continue  # counted when its job was asked for
-            key = name, record.record_id
-            status = self.history.answered.get(key) if self.history else None
-            if self.history and status in {"confirmed", "rejected"}:
-                self._count(record, self.history.rejections.get(key) or Result(record.record_id, status))
-            else:
-                yield record
+        if self.answers is None:
+            yield from records
+            return
+        for some in _batched(records, _ASKED_AT_ONCE):
+            known = self.answers.of(self.activation.name, [record.record_id for record in some])
+            for record in some:
+                if record.record_id in self._reclaimed:
+                    continue  # counted when its job was asked for
+                if record.record_id in known:
+                    self._count(record, known[record.record_id])
+                else:
+                    yield record
 
     def _was_intended(self, record: RecordChanges) -> bool:
-        return self.history is not None and (self.activation.name, record.record_id) in self.history.intended
+        return self.history is not None and (self.activation.name, record.record_id) in self.history.left_open
 
     def _refuse_to_go_on(self) -> None:
         """Raise what ends a run between two batches: a signal, the day's share, records refused alike."""

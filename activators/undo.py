@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pyarrow as pa
 
 from activators.activation import Activation, Guards
 from activators.connectors import Destination
@@ -24,6 +23,7 @@ from activators.journal import Change, Stored, journal_sizes
 from activators.plan import Plan
 from activators.sealing import seal_tables
 from activators.values import same_value
+from activators.warehouse import append, scratch
 from activators.written import later_runs, read_writes
 
 # One value of one record, and what is locked with it.
@@ -49,9 +49,7 @@ async def plan_undo(
     declared = {activation.name: activation for activation in activations}
     # Before they are read: what a run writes in the meantime is not known here.
     sizes = journal_sizes(journal)
-    with TemporaryDirectory() as folder, duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{_MEMORY}'")
-        connection.execute("set temp_directory = ?", [folder])
+    with TemporaryDirectory() as folder, scratch(Path(folder), _MEMORY) as connection:
         connection.execute(
             """
             create schema plans;
@@ -113,16 +111,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: str, run_ids: Iterable[s
         for change in write.record.changes
     )
     while some := list(islice(values, _VALUES)):
-        _append(connection, f"undo.{table}", names, some)
-
-
-def _append(
-    connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], rows: Sequence[tuple[str | None, ...]]
-) -> None:
-    columns = [pa.array(list(column), pa.string()) for column in zip(*rows, strict=True)]
-    connection.register("fresh_rows", pa.table(columns, names=list(names)))
-    connection.execute(f"insert into {table} select * from fresh_rows")  # noqa: S608  a name of ours
-    connection.unregister("fresh_rows")
+        append(connection, f"undo.{table}", names, some)
 
 
 async def _decide(connection: duckdb.DuckDBPyConnection, activation: Activation, destination: Destination) -> None:
@@ -147,10 +136,10 @@ async def _decide(connection: duckdb.DuckDBPyConnection, activation: Activation,
                         (record_id, change.property, change.family, current, change.before, *decision, group)
                     )
         if len(decided) >= _VALUES:
-            _append(connection, table, COLUMNS, decided)
+            append(connection, table, COLUMNS, decided)
             decided = []
     if decided:
-        _append(connection, table, COLUMNS, decided)
+        append(connection, table, COLUMNS, decided)
 
 
 def _records(

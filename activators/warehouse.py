@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from activators.errors import PlanError
 
@@ -36,6 +37,24 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: Iterable
         raise PlanError(f"{table or 'a plan model'} is not in the warehouse; run `dbt build`") from None
     except duckdb.BinderException as error:
         raise PlanError(f"a plan model was built by another version ({first_line(error)}); run `dbt build`") from None
+
+
+def scratch(folder: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    """Open a database for one task. What does not fit in the memory goes to the folder."""
+    connection = duckdb.connect(folder / "scratch.duckdb")
+    connection.execute("set memory_limit = ?", [memory])
+    connection.execute("set temp_directory = ?", [str(folder)])
+    return connection
+
+
+def append(
+    connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], rows: Sequence[tuple[str | None, ...]]
+) -> None:
+    """Add rows of texts to a table. `table` is a name of ours."""
+    columns = [pa.array(list(column), pa.string()) for column in zip(*rows, strict=True)]
+    connection.register("fresh_rows", pa.table(columns, names=list(names)))
+    connection.execute(f"insert into {table} select * from fresh_rows")  # noqa: S608  a name of ours
+    connection.unregister("fresh_rows")
 
 
 def first_line(error: Exception) -> str:

@@ -269,6 +269,12 @@ def journaled(folder: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in (folder / "run-1.jsonl").read_bytes().splitlines()]
 
 
+def answered(folder: Path) -> list[str]:
+    """The status of each answer that the journal has."""
+    outcomes = (line["results"] for line in journaled(folder) if line["type"] == "outcome")
+    return [item["status"] for results in outcomes for item in results]
+
+
 def writes(crm: Crm) -> list[dict[str, Any]]:
     return crm.requests(BATCH_PATH[crm.activation.destination])
 

@@ -175,13 +175,13 @@ def test_a_missing_warehouse_is_not_made(tmp_path: Path) -> None:
 
 def test_a_plan_that_was_applied_is_refused(seal: Seal, tmp_path: Path) -> None:
     plan = seal(HUBSPOT, ROWS)
-    history = History("run-1", 1, {}, frozenset(), ended=True)
+    history = History("run-1", 1, ended=True)
     with pytest.raises(PlanError, match="was applied already, by run run-1"):
         refuse_stale(plan, history, tmp_path)
 
 
 def test_a_plan_that_was_interrupted_is_not_refused(seal: Seal, tmp_path: Path) -> None:
-    refuse_stale(seal(HUBSPOT, ROWS), History("run-1", 1, {}, frozenset(), ended=False), tmp_path)
+    refuse_stale(seal(HUBSPOT, ROWS), History("run-1", 1, ended=False), tmp_path)
 
 
 def test_an_older_plan_is_refused_once_there_is_a_newer_one(seal: Seal, tmp_path: Path) -> None:
