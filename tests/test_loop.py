@@ -23,6 +23,9 @@ OBJECTS = {
     "hubspot_companies": ("hubspot", "companies", "company_id"),
     "salesforce_contacts": ("salesforce", "Contact", "contact_id"),
     "salesforce_accounts": ("salesforce", "Account", "account_id"),
+    "salesforce_leads": ("salesforce", "Lead", "lead_id"),
+    "salesforce_opportunities": ("salesforce", "Opportunity", "opportunity_id"),
+    "salesforce_subscriptions": ("salesforce", "Subscription__c", "subscription_id"),
     "pendo_visitors": ("pendo", "visitor", "visitor_id"),
     "pendo_accounts": ("pendo", "account", "account_id"),
 }
@@ -79,6 +82,23 @@ def planned(plan: Plan) -> dict[tuple[str, str, str], str | None]:
     }
 
 
+def new_lead(loop: Loop) -> tuple[str, str]:
+    """A visitor whom HubSpot has once and Salesforce not at all, and the open lead that becomes theirs."""
+    truth: Any = loop.ask("/truth/matches")
+    known = {one for item in truth["conflicts"] for one in item["product_ids"]}
+    known |= {item["product_id"] for item in truth["matches"] if item["crm"] == "salesforce"}
+    contacts: Any = {item["id"]: item["properties"] for item in loop.ask("/records/hubspot/contacts")}
+    people = (item for item in truth["matches"] if item["object"] == "contacts" and item["product_id"] not in known)
+    visitor, address = next(
+        (item["product_id"], email) for item in people if (email := contacts[item["record_id"]]["email"]).isascii()
+    )
+    active = {one["Id"] for one in loop.ask("/records/salesforce/User") if one["IsActive"]}
+    leads: Any = loop.ask("/records/salesforce/Lead")
+    lead = next(item["Id"] for item in leads if not item["IsConverted"] and item["OwnerId"] in active)
+    loop.tell("/edit", vendor="salesforce", object="Lead", id=lead, properties={"Email": address})
+    return visitor, lead
+
+
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A loop that the tests of this module take from step to step, in their order."""
@@ -122,7 +142,8 @@ def test_applying_the_plan_makes_the_crms_say_what_the_models_say(loop: Loop) ->
     loop.load("hubspot", "salesforce", "pendo")
     loop.build(*CRM_SIDE)
     plan = loop.plan()
-    assert {item.name for item in plan.activations if item.changes} == set(OBJECTS)
+    # The world's leads are strangers to the product.
+    assert {item.name for item in plan.activations if item.changes} == set(OBJECTS) - {"salesforce_leads"}
     run = loop.apply(plan)
     assert run.complete
     assert sum(item.values for item in run.activations) == plan.changes
@@ -290,6 +311,31 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     assert held[str(promoted)]["salesforce_job_title"] == true[str(promoted)]["salesforce_job_title"] == "Chief Pilot"
 
 
+def test_a_lead_open_opportunities_and_a_custom_object_say_what_is_true(loop: Loop) -> None:
+    visitor, lead = new_lead(loop)
+    loop.load("salesforce", "ledger")
+    loop.build(*EVERYTHING)
+    assert loop.apply(loop.plan()).complete
+    metrics: Any = loop.ask("/truth/metrics")
+    used = metrics["visitors"][visitor]["windows"]["30"]
+    said = stored(loop, "salesforce_leads")
+    assert {one: values.get("Usage_Active_Days_30d__c") for one, values in said.items()} == {
+        one: used["active_days"] if one == lead else None for one in said
+    }
+    assert said[lead]["Usage_Minutes_30d__c"] == used["minutes"]
+    matches: Any = loop.ask("/truth/matches")
+    matched = {item["record_id"]: item["product_id"] for item in matches["matches"] if item["object"] == "Account"}
+    for name, of in (("salesforce_opportunities", "AccountId"), ("salesforce_subscriptions", "Account__c")):
+        told = {True: 0, False: 0}
+        for one in stored(loop, name).values():
+            wanted = None
+            if one[of] in matched and not one["IsDeleted"] and not one.get("IsClosed"):
+                wanted = metrics["accounts"][matched[one[of]]]["windows"]["30"]["active_days"]
+            assert one.get("Usage_Active_Days_30d__c") == wanted, (name, one["Id"])
+            told[wanted is None] += 1
+        assert all(told.values()), (name, told)
+
+
 def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) -> None:
     visitor, left = loop.rows(
         "select product_id, record_id from identity.matches where crm = 'salesforce' and object = 'Contact' order by 2"
@@ -327,7 +373,7 @@ def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) ->
     loop.load("ledger")
     loop.build(*CRM_SIDE)
     assert loop.rows("select * from audit.current_rejects") == []
-    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(6, 6)]
+    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(9, 9)]
 
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,115 +1,26 @@
 {{ config(materialized='view') }}
 
-with
+{#- The object, its sync model, the model of its landing, and what is true of a record that is alive; both models name the record alike. -#}
+{%- set synced = [
+    ('hubspot', 'companies', 'company_id', ref('sync_hubspot__companies'), ref('stg_hubspot__companies'), 'not coalesce(landed.is_archived, false)'),
+    ('hubspot', 'contacts', 'contact_id', ref('sync_hubspot__contacts'), ref('stg_hubspot__contacts'), 'not coalesce(landed.is_archived, false)'),
+    ('salesforce', 'Account', 'account_id', ref('sync_salesforce__accounts'), ref('stg_salesforce__accounts'), 'not coalesce(landed.is_deleted, false)'),
+    ('salesforce', 'Contact', 'contact_id', ref('sync_salesforce__contacts'), ref('stg_salesforce__contacts'), 'not coalesce(landed.is_deleted, false)'),
+    ('salesforce', 'Lead', 'lead_id', ref('sync_salesforce__leads'), ref('stg_salesforce__leads'), 'not coalesce(landed.is_deleted, false)'),
+    ('salesforce', 'Opportunity', 'opportunity_id', ref('sync_salesforce__opportunities'), ref('stg_salesforce__opportunities'), 'not coalesce(landed.is_deleted, false)'),
+    ('salesforce', 'Subscription__c', 'subscription_id', ref('sync_salesforce__subscriptions'), ref('stg_salesforce__subscriptions'), 'not coalesce(landed.is_deleted, false)'),
+    ('pendo', 'account', 'account_id', ref('sync_pendo__accounts'), ref('stg_pendo__accounts'), 'true'),
+    ('pendo', 'visitor', 'visitor_id', ref('sync_pendo__visitors'), ref('stg_pendo__visitors'), 'not landed.is_excluded'),
+] -%}
 
-hubspot_companies as (
-
-    select hubspot_companies.company_id as record_id
-    from {{ ref('sync_hubspot__companies') }} as hubspot_companies
-    -- One row: both are keyed by the record.
-    inner join {{ ref('stg_hubspot__companies') }} as landed on hubspot_companies.company_id = landed.company_id
-    where not coalesce(landed.is_archived, false)
-
-),
-
-hubspot_contacts as (
-
-    select hubspot_contacts.contact_id as record_id
-    from {{ ref('sync_hubspot__contacts') }} as hubspot_contacts
-    -- One row: both are keyed by the record.
-    inner join {{ ref('stg_hubspot__contacts') }} as landed on hubspot_contacts.contact_id = landed.contact_id
-    where not coalesce(landed.is_archived, false)
-
-),
-
-salesforce_accounts as (
-
-    select salesforce_accounts.account_id as record_id
-    from {{ ref('sync_salesforce__accounts') }} as salesforce_accounts
-    -- One row: both are keyed by the record.
-    inner join {{ ref('stg_salesforce__accounts') }} as landed on salesforce_accounts.account_id = landed.account_id
-    where not coalesce(landed.is_deleted, false)
-
-),
-
-salesforce_contacts as (
-
-    select salesforce_contacts.contact_id as record_id
-    from {{ ref('sync_salesforce__contacts') }} as salesforce_contacts
-    -- One row: both are keyed by the record.
-    inner join {{ ref('stg_salesforce__contacts') }} as landed on salesforce_contacts.contact_id = landed.contact_id
-    where not coalesce(landed.is_deleted, false)
-
-),
-
-pendo_accounts as (
-
-    select pendo_accounts.account_id as record_id
-    from {{ ref('sync_pendo__accounts') }} as pendo_accounts
-    -- One row: both are keyed by the record.
-    inner join {{ ref('stg_pendo__accounts') }} as landed on pendo_accounts.account_id = landed.account_id
-
-),
-
-pendo_visitors as (
-
-    select pendo_visitors.visitor_id as record_id
-    from {{ ref('sync_pendo__visitors') }} as pendo_visitors
-    -- One row: both are keyed by the record.
-    inner join {{ ref('stg_pendo__visitors') }} as landed on pendo_visitors.visitor_id = landed.visitor_id
-    -- Who is excluded is never written to.
-    where not landed.is_excluded
-
-),
-
-records as (
-
-    select
-        'hubspot' as destination,
-        'companies' as object,
-        record_id
-    from hubspot_companies
-
-    union all
-
-    select
-        'hubspot' as destination,
-        'contacts' as object,
-        record_id
-    from hubspot_contacts
-
-    union all
-
-    select
-        'salesforce' as destination,
-        'Account' as object,
-        record_id
-    from salesforce_accounts
-
-    union all
-
-    select
-        'salesforce' as destination,
-        'Contact' as object,
-        record_id
-    from salesforce_contacts
-
-    union all
-
-    select
-        'pendo' as destination,
-        'account' as object,
-        record_id
-    from pendo_accounts
-
-    union all
-
-    select
-        'pendo' as destination,
-        'visitor' as object,
-        record_id
-    from pendo_visitors
-
-)
-
-select * from records
+{%- for destination, object, key, sync, landing, is_alive in synced %}
+select
+    '{{ destination }}' as destination,
+    '{{ object }}' as object,
+    synced.{{ key }} as record_id
+from {{ sync }} as synced
+-- One row: both are keyed by the record.
+inner join {{ landing }} as landed on synced.{{ key }} = landed.{{ key }}
+where {{ is_alive }}
+{{ "union all" if not loop.last }}
+{%- endfor %}

@@ -20,6 +20,18 @@ sent as (
 
     union all
 
+    select * from {{ ref('sent_salesforce__leads') }}
+
+    union all
+
+    select * from {{ ref('sent_salesforce__opportunities') }}
+
+    union all
+
+    select * from {{ ref('sent_salesforce__subscriptions') }}
+
+    union all
+
     select * from {{ ref('sent_pendo__accounts') }}
 
     union all

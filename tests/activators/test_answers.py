@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activators.answers import read_answers
@@ -22,6 +22,7 @@ BATCHES = st.lists(
 )
 
 
+@settings(max_examples=30, deadline=None)
 @given(BATCHES)
 def test_the_last_answer_that_ends_the_matter_counts_for_each_activation(
     batches: list[tuple[str, dict[str, Status | None]]],

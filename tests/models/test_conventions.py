@@ -83,6 +83,9 @@ def test_every_activation_is_public_contracted_and_described(manifest: dict[str,
         "pendo_visitors",
         "salesforce_accounts",
         "salesforce_contacts",
+        "salesforce_leads",
+        "salesforce_opportunities",
+        "salesforce_subscriptions",
     ]
     for activation in activations:
         model = manifest["nodes"][activation.models[0].id]

@@ -19,6 +19,7 @@ renamed as (
 
         -- booleans
         IsDeleted as is_deleted,
+        IsClosed as is_closed,
 
         -- timestamps
         CreatedDate as created_at,
