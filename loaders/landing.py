@@ -105,19 +105,27 @@ class Reads:
         return read_at if fresh and same and read_at <= now else None
 
     def finish(self, name: str, read_at: datetime, mode: Mode, columns: Mapping[str, str] | None = None) -> None:
-        """Note a read that is complete, for the `reads` table and, with columns, for the next load."""
-        at = read_at.isoformat()
+        """Note a read that is complete, for the `reads` table and, with columns, for the next load.
+
+        After answers that an earlier load had kept, the next load must begin where those do: whatever is read
+        together with them, such as what lies in a recycle bin, may be as old.
+        """
+        oldest = self.unfinished.oldest if self.unfinished else None
+        at = (read_at if oldest is None else min(read_at, oldest)).isoformat()
         self.rows.append({"object": name, "read_at": at, "mode": mode})
         if columns is not None:
             state = dlt.current.source_state()
             full_at = at if mode == "full" else state[name]["full_at"]
             state[name] = Memory(read_at=at, full_at=full_at, columns=dict(columns))
 
-    def answers(  # noqa: PLR0913, PLR0917 - what is read, and how long it may take
-        self, name: str, now: datetime, asked: object, read: Read, mode: Mode = "full", old: timedelta = FULL_READ_EVERY
+    def answers(
+        self, name: str, now: datetime, asked: object, read: Read, old: timedelta = FULL_READ_EVERY
     ) -> Iterator[Answer]:
-        """Give the answers of a read; a full one goes on where a load that died has stopped, unless that is too old."""
-        if self.unfinished is None or mode != "full":
+        """Give the answers of a read, which goes on where a load that died has stopped, unless that is too old.
+
+        `asked` tells apart what may be asked under a name: answers to something else are of no use.
+        """
+        if self.unfinished is None:
             return from_the_beginning(read)
         return self.unfinished.answers(name, [self.account, self.asked_as, asked], now, old, read)
 

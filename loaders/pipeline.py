@@ -141,7 +141,7 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
             raise
         finally:
             pipeline.deactivate()
-    return unfinished.resumed
+    return unfinished.oldest is not None
 
 
 def _source(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,6 +62,20 @@ def many_in_hubspot(server: Server, folder: Path) -> tuple[Account, LoadSettings
 def many_in_salesforce(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
     _, reaching = salesforce(server, folder)
     return Salesforce(server[0], str(server[1].base_url), people=4_000), replace(reaching, salesforce_bulk_above=10**6)
+
+
+def everybody_in_hubspot_is_edited(account: HubSpot) -> None:
+    for number in account.live("contacts"):
+        account.store.edit("contacts", number, {"jobtitle": "Chef"})
+
+
+def everybody_in_salesforce_is_edited(account: Salesforce) -> None:
+    for row in account.rows("Contact"):
+        account.store.edit("Contact", row["Id"], {"Title": "Chef"})
+
+
+def half_a_year_passes(account: Pendo) -> None:
+    account.clock.at += timedelta(days=180)
 
 
 def pendo(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
@@ -128,6 +143,39 @@ def test_a_first_load_that_is_killed_goes_on_where_it_stopped(
     ((path, times),) = whole.most_common(1)
     assert rest[path] <= times // 2
     assert [path.name for path in reaching.pipelines_dir.iterdir()] == [f"{account.vendor}.lock"]
+
+
+@pytest.mark.parametrize(
+    ("opened", "happens"),
+    [
+        (many_in_hubspot, everybody_in_hubspot_is_edited),
+        (many_in_salesforce, everybody_in_salesforce_is_edited),
+        (pendo, half_a_year_passes),
+    ],
+)
+def test_an_incremental_load_that_is_killed_goes_on_where_it_stopped(
+    server: Server,
+    tmp_path: Path,
+    opened: Callable[[Server, Path], tuple[Account, LoadSettings]],
+    happens: Callable[[Account], None],
+) -> None:
+    account, reaching = opened(server, tmp_path)
+    once(account, reaching)
+    happens(account)
+    account.clock.at += timedelta(hours=1)
+    other = replace(reaching, warehouse=tmp_path / "other.duckdb")
+    shutil.copy(reaching.warehouse, other.warehouse)
+    whole = calls_of_a_load(account, other)
+    load_and_kill(account, reaching, at_call=whole.total() * 9 // 10)
+    for number, event in enumerate(account.EVENTS):
+        if event not in SEEN_TOMORROW and not event.startswith("let "):
+            account.happen(event, 5 * number, 13 * number)
+    account.clock.at += timedelta(minutes=20)
+    rest = calls_of_a_load(account, reaching)
+    truth, found = compared(account, reaching)
+    assert found == truth
+    ((path, times),) = whole.most_common(1)
+    assert rest[path] <= times * 2 // 3
 
 
 def test_a_load_that_is_killed_is_not_ended_with_the_days_of_another_subscription(
