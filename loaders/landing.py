@@ -66,8 +66,8 @@ class Reads:
     """The reads of one load: from when each may start, and when, by the vendor's clock, it did.
 
     `account` names the vendor's account: LoadError if the warehouse holds the rows of another. Of a vendor that does
-    not name its accounts it is empty, and nothing is refused. `asked_as` says who asks there: answers that were kept
-    are of use to no one else.
+    not name its accounts it is empty, and nothing is refused here. `asked_as` says who asks there: answers that were
+    kept are of use to no one else, and the landing remembers whose it is.
     """
 
     account: str = ""
@@ -134,7 +134,7 @@ class Reads:
 
         def read() -> Iterator[pa.Table]:
             yield table(self.rows, READ_COLUMNS)
-            dlt.current.source_state()["account"] = self.account
+            dlt.current.source_state().update(account=self.account, asked_as=self.asked_as)
 
         return resource("reads", READ_COLUMNS, read, "incremental")
 

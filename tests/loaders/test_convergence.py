@@ -14,7 +14,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
-from loaders import LoadSettings
+from loaders import LoadError, LoadSettings
 from tests.loaders import pendo_world, salesforce_world
 from tests.loaders.convergence import Account, Step, compared, land, landed, load_and_kill, once, reached, stories
 from tests.loaders.hubspot_world import HubSpot
@@ -193,6 +193,26 @@ def test_a_load_that_is_killed_is_not_ended_with_the_days_of_another_subscriptio
     # A new key of the same subscription goes on with what is landed.
     truth, found = landed(Pendo(*server, seed=6), reaching)
     assert found == truth
+
+
+def test_another_subscription_is_not_mixed_into_the_warehouse(server: Server, tmp_path: Path) -> None:
+    account, reaching = pendo(server, tmp_path)
+    once(account, reaching)
+    other = Pendo(*server, key=pendo_world.OTHER_KEY, seed=6, own_ids=True)
+    moved = replace(reaching, pendo_integration_key=other.key)
+    with pytest.raises(LoadError, match="another Pendo key .* PENDO_INTEGRATION_KEY finds none.*--same-subscription"):
+        once(other, moved)
+    truth, found = compared(Pendo(*server), moved)
+    assert found == truth
+    # A new key that finds the guides that are landed needs no word.
+    truth, found = landed(Pendo(*server, key=other.key), moved)
+    assert found == truth
+    # All of them may be gone, and other ones made: once it is said whose key that is, it is known.
+    renewed = Pendo(*server, own_ids=True)
+    with pytest.raises(LoadError, match="another Pendo key"):
+        once(renewed, reaching)
+    once(renewed, replace(reaching, same_subscription=True))
+    once(renewed, reaching)
 
 
 @pytest.mark.parametrize("opened", [hubspot, salesforce, pendo])
