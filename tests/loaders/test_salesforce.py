@@ -131,7 +131,7 @@ def test_another_org_is_not_mixed_into_the_warehouse(load_rows: Load, query: Que
     body = {"access_token": "of another org", "instance_url": "https://other.my.salesforce.com", "id": user}
     other = {"vendor": "salesforce", "path": "/services/oauth2/token", "status": 200, "body": body}
     control.post("/faults", json=other).raise_for_status()
-    with pytest.raises(LoadError, match="holds account Salesforce 00D.* credentials are for Salesforce 00D000000000002"):
+    with pytest.raises(LoadError, match=r"holds account Salesforce 00D.* are for Salesforce 00D000000000002"):
         load_rows("salesforce")
     assert query("from salesforce.reads order by all") == before
 
