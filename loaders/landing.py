@@ -147,15 +147,17 @@ def json_text(value: object) -> str:
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
     """Turn vendor rows into an Arrow table; dates and times arrive as ISO 8601 text.
 
-    Unreadable if a value does not fit its column.
+    Unreadable if a value does not fit its column, or if one is missing that every row has.
     """
-    arrays = []
+    arrays: list[pa.Array] = []
     for column in columns:
         values = [row.get(column.source) for row in rows]
         try:
             arrays.append(_array(values, column.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise Unreadable(f"the vendor sent a {column.source} that is no {column.type}") from error
+        if arrays[-1].null_count and not column.nullable:
+            raise Unreadable(f"the vendor sent a row without {column.source}, which every row has")
     return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 

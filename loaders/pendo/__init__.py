@@ -76,7 +76,7 @@ def _refuse_another(subscription: Subscription, landed: frozenset[str]) -> None:
     before = dlt.current.source_state().get("asked_as")
     if before in (None, subscription.asked_as):
         return
-    if landed.isdisjoint(one["id"] for kind in KINDS for one in subscription.listed(kind).body):
+    if landed.isdisjoint(one.get("id") for kind in KINDS for one in subscription.listed(kind).body):
         raise LoadError(
             "this warehouse holds rows that another Pendo key has read, and of its guides, pages, features and track "
             "types PENDO_INTEGRATION_KEY finds none: set another BACKHAUL_WAREHOUSE; if it is a new key of the same "

@@ -137,7 +137,7 @@ def poll_events(subscription: Subscription, now: datetime, reads: Reads) -> DltR
             for row in answer.rows():
                 # A visitor without an account answers polls too, and a key cannot be null.
                 one = row | {"accountId": row.get("accountId") or ""}
-                key = tuple(one[column.source] for column in POLL_EVENT_COLUMNS if not column.nullable)
+                key = tuple(one.get(column.source) for column in POLL_EVENT_COLUMNS if not column.nullable)
                 if key not in seen and key not in before:
                     yield one
                 seen.add(key)
