@@ -184,7 +184,8 @@ def resource(
 ) -> DltResource:
     """Make a dlt resource that replaces its table (full) or merges into it (incremental).
 
-    The columns that are never null are its key.
+    The columns that are never null are its key. A column has one type: a table whose column has another one now is made
+    anew (see `pipeline`), and never holds values that were turned from one type into the other without a word.
     """
     made: DltResource = dlt.resource(
         read,
@@ -192,6 +193,7 @@ def resource(
         write_disposition="replace" if mode == "full" else "merge",
         primary_key=[column.name for column in columns if not column.nullable],
         columns=py_arrow_to_table_schema_columns(schema_of(columns)),
+        schema_contract={"data_type": "freeze"},
     )
     return made
 

@@ -74,7 +74,7 @@ def _refuse_another(subscription: Subscription, landed: frozenset[str]) -> None:
     The same key is of the same one, and so is a new key that finds anything there that is landed.
     """
     before = dlt.current.source_state().get("asked_as")
-    if before in (None, subscription.asked_as):
+    if before == subscription.asked_as or (before is None and not landed):
         return
     if landed.isdisjoint(one.get("id") for kind in KINDS for one in subscription.listed(kind).body):
         raise LoadError(

@@ -520,7 +520,7 @@ def test_a_broken_parquet_file_is_named_and_leaves_what_was_landed(place: Place)
         ('"csv"', '"xlsx"', r"files\.toml: events\.format: .*'parquet', 'csv' or 'jsonl'"),
         ("[events]", "[events", r"files\.toml is not TOML: .*line 3"),
         ('"events"', '"nowhere"', r"events\.path nowhere finds no csv file"),
-        ('"events"', '"s3://bucket/events"', r"s3://bucket/events needs another package: .*s3fs"),
+        ('"events"', '"gs://bucket/events"', r"gs://bucket/events needs another package: .*gcsfs"),
     ],
 )
 def test_a_mistake_in_the_declaration_is_one_line_with_the_key(place: Place, wrong: str, right: str, said: str) -> None:
