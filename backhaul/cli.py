@@ -81,6 +81,11 @@ PlanName = Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan's
 @app.command()
 def load(
     vendors: Annotated[list[Vendor] | None, typer.Argument(help="Which to load; all by default.")] = None,
+    *,
+    same_subscription: Annotated[
+        bool,
+        typer.Option("--same-subscription", help="The Pendo key is a new one of the subscription that is landed."),
+    ] = False,
 ) -> None:
     """Land every vendor's new data, and the journal, in the warehouse."""
     settings = Settings()
@@ -94,7 +99,8 @@ def load(
             bar.update(tasks[name], completed=rows)
 
         Transform(settings, Path.cwd()).parse()
-        landed = steps.load(settings, vendors or steps.vendors(settings), progress)
+        which = vendors or steps.vendors(settings)
+        landed = steps.load(settings, which, progress, same_subscription=same_subscription)
     out.print(report.landings(landed))
 
 

@@ -63,13 +63,20 @@ def vendors(settings: Settings) -> tuple[str, ...]:
     return tuple(usage if vendor == "pendo" else vendor for vendor in VENDORS)
 
 
-def load(settings: Settings, vendors: Sequence[str], progress: Callable[[str, str, int], None]) -> tuple[Landing, ...]:
+def load(
+    settings: Settings,
+    vendors: Sequence[str],
+    progress: Callable[[str, str, int], None],
+    *,
+    same_subscription: bool = False,
+) -> tuple[Landing, ...]:
     """Land the vendors. The properties to ask for are those of the project's sources and activations."""
     asked = wanted(read_manifest(settings.manifest))
     account = settings.hubspot_base_url, settings.hubspot_access_token.get_secret_value()
     # The window of apply: a load and an apply at once are no more calls than HubSpot takes.
     with closing(_restraint(settings).window("hubspot", hubspot.CALLS, hubspot.SECONDS, *account)) as window:
-        return load_all(vendors, replace(settings.load_settings(), hubspot_window=window), asked, progress)
+        loading = replace(settings.load_settings(), hubspot_window=window, same_subscription=same_subscription)
+        return load_all(vendors, loading, asked, progress)
 
 
 def wanted(manifest: Mapping[str, Any]) -> Wanted:

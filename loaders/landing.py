@@ -66,8 +66,8 @@ class Reads:
     """The reads of one load: from when each may start, and when, by the vendor's clock, it did.
 
     `account` names the vendor's account: LoadError if the warehouse holds the rows of another. Of a vendor that does
-    not name its accounts it is empty, and nothing is refused. `asked_as` says who asks there: answers that were kept
-    are of use to no one else.
+    not name its accounts it is empty, and nothing is refused here. `asked_as` says who asks there: answers that were
+    kept are of use to no one else, and the landing remembers whose it is.
     """
 
     account: str = ""
@@ -105,19 +105,27 @@ class Reads:
         return read_at if fresh and same and read_at <= now else None
 
     def finish(self, name: str, read_at: datetime, mode: Mode, columns: Mapping[str, str] | None = None) -> None:
-        """Note a read that is complete, for the `reads` table and, with columns, for the next load."""
-        at = read_at.isoformat()
+        """Note a read that is complete, for the `reads` table and, with columns, for the next load.
+
+        After answers that an earlier load had kept, the next load must begin where those do: whatever is read
+        together with them, such as what lies in a recycle bin, may be as old.
+        """
+        oldest = self.unfinished.oldest if self.unfinished else None
+        at = (read_at if oldest is None else min(read_at, oldest)).isoformat()
         self.rows.append({"object": name, "read_at": at, "mode": mode})
         if columns is not None:
             state = dlt.current.source_state()
             full_at = at if mode == "full" else state[name]["full_at"]
             state[name] = Memory(read_at=at, full_at=full_at, columns=dict(columns))
 
-    def answers(  # noqa: PLR0913, PLR0917 - what is read, and how long it may take
-        self, name: str, now: datetime, asked: object, read: Read, mode: Mode = "full", old: timedelta = FULL_READ_EVERY
+    def answers(
+        self, name: str, now: datetime, asked: object, read: Read, old: timedelta = FULL_READ_EVERY
     ) -> Iterator[Answer]:
-        """Give the answers of a read; a full one goes on where a load that died has stopped, unless that is too old."""
-        if self.unfinished is None or mode != "full":
+        """Give the answers of a read, which goes on where a load that died has stopped, unless that is too old.
+
+        `asked` tells apart what may be asked under a name: answers to something else are of no use.
+        """
+        if self.unfinished is None:
             return from_the_beginning(read)
         return self.unfinished.answers(name, [self.account, self.asked_as, asked], now, old, read)
 
@@ -126,7 +134,7 @@ class Reads:
 
         def read() -> Iterator[pa.Table]:
             yield table(self.rows, READ_COLUMNS)
-            dlt.current.source_state()["account"] = self.account
+            dlt.current.source_state().update(account=self.account, asked_as=self.asked_as)
 
         return resource("reads", READ_COLUMNS, read, "incremental")
 
@@ -139,15 +147,17 @@ def json_text(value: object) -> str:
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
     """Turn vendor rows into an Arrow table; dates and times arrive as ISO 8601 text.
 
-    Unreadable if a value does not fit its column.
+    Unreadable if a value does not fit its column, or if one is missing that every row has.
     """
-    arrays = []
+    arrays: list[pa.Array] = []
     for column in columns:
         values = [row.get(column.source) for row in rows]
         try:
             arrays.append(_array(values, column.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise Unreadable(f"the vendor sent a {column.source} that is no {column.type}") from error
+        if arrays[-1].null_count and not column.nullable:
+            raise Unreadable(f"the vendor sent a row without {column.source}, which every row has")
     return pa.Table.from_arrays(arrays, schema=schema_of(columns))
 
 
@@ -174,7 +184,8 @@ def resource(
 ) -> DltResource:
     """Make a dlt resource that replaces its table (full) or merges into it (incremental).
 
-    The columns that are never null are its key.
+    The columns that are never null are its key. A column has one type: a table whose column has another one now is made
+    anew (see `pipeline`), and never holds values that were turned from one type into the other without a word.
     """
     made: DltResource = dlt.resource(
         read,
@@ -182,6 +193,7 @@ def resource(
         write_disposition="replace" if mode == "full" else "merge",
         primary_key=[column.name for column in columns if not column.nullable],
         columns=py_arrow_to_table_schema_columns(schema_of(columns)),
+        schema_contract={"data_type": "freeze"},
     )
     return made
 

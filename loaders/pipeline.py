@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import dlt
@@ -20,10 +21,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loaders import files
 from loaders.files.summing import sum_up
-from loaders.hubspot import Warehouse, hubspot, read_warehouse
+from loaders.hubspot import hubspot, read_warehouse
 from loaders.ledger import ledger
 from loaders.patches import apply_patches
-from loaders.pendo import pendo
+from loaders.pendo import landed_ids, pendo
 from loaders.salesforce import salesforce
 from loaders.unfinished import Unfinished
 from loaders.values import Landing, LoadError, LoadSettings, Unreadable, Wanted
@@ -116,8 +117,8 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
                 files.refuse_two_tools(warehouse, vendor)
                 pipeline.sync_destination(dlt.destinations.duckdb(warehouse))
                 apply_patches(pipeline, warehouse)
-                landed = read_warehouse(warehouse) if vendor == "hubspot" else Warehouse()
-            source = _source(vendor, settings, wanted, landed, unfinished)
+                make = _source(vendor, settings, wanted, warehouse, unfinished)
+            source = make()
             for name, resource in source.resources.items():
                 if name != "reads":  # it is about the load, and no part of it
                     resource.add_map(counts.counting(name, _marker(resource)))
@@ -141,23 +142,24 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
             raise
         finally:
             pipeline.deactivate()
-    return unfinished.resumed
+    return unfinished.oldest is not None
 
 
 def _source(
-    vendor: str, settings: LoadSettings, wanted: Wanted, landed: Warehouse, unfinished: Unfinished
-) -> DltSource:
+    vendor: str, settings: LoadSettings, wanted: Wanted, warehouse: duckdb.DuckDBPyConnection, unfinished: Unfinished
+) -> Callable[[], DltSource]:
+    """Read what a vendor's load must know of the warehouse; what asks the vendor comes when that is closed."""
     match vendor:
         case "hubspot":
-            return hubspot(settings, wanted, landed, unfinished)
+            return partial(hubspot, settings, wanted, read_warehouse(warehouse), unfinished)
         case "salesforce":
-            return salesforce(settings, wanted, unfinished)
+            return partial(salesforce, settings, wanted, unfinished)
         case "pendo":
-            return pendo(settings, wanted, unfinished)
+            return partial(pendo, settings, wanted, landed_ids(warehouse), unfinished)
         case "files":
-            return files.files(settings)
+            return partial(files.files, settings)
         case _:
-            return ledger(settings)
+            return partial(ledger, settings)
 
 
 def _retyped(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:

@@ -1,16 +1,17 @@
 """The answers of long reads, kept on disk until they are landed: a load that dies has not read for nothing.
 
-Each read has a file, in a folder of the vendor's: a line that says what was asked, and then the answers in order. Each
-is a line of JSON with its size, its sum, when it was given and the place where the read goes on behind it, and then the
-answer, compressed. A file ends where an answer was cut off.
+Each read has a file, in a folder of the vendor's: a line with a digest of what was asked, and then the answers in
+order. Each is a line of JSON with its size, its sum, when it was given and the place where the read goes on behind it,
+and then the answer, compressed. A file ends where an answer was cut off.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Self
@@ -36,12 +37,13 @@ class Unfinished:
     Who holds the lock file beside the folder has it. That file stays: a load that had opened it just before it was
     removed would hold one that no other load sees.
 
-    `resumed` says whether a read went on where an earlier load had stopped: what that one read may be out of date.
-    `working` is a folder of this load's own.
+    `oldest` is when the first of the answers was given that an earlier load had kept and this one goes on with: what is
+    behind them may have changed since. None if this load has asked for everything itself. `working` is a folder of
+    this load's own.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.resumed = False
+        self.oldest: datetime | None = None
         self.working = folder / "working"
         self._folder = folder
         self._lock = folder.with_name(f"{folder.name}.lock")
@@ -82,7 +84,9 @@ class Unfinished:
         They are of no use when the first of them is so old, or younger than the vendor's `now`, and when the vendor
         does not go on behind the last of them.
         """
-        log = _Log(self._folder / f"{name}.answers", orjson.dumps(asked, option=orjson.OPT_SORT_KEYS))
+        # What is asked may be a million ids.
+        question = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+        log = _Log(self._folder / f"{name}.answers", hashlib.sha256(question).hexdigest().encode())
         try:
             with log.path.open("a+b") as file:
                 following = self._following(log, file, now, old, read)
@@ -103,7 +107,7 @@ class Unfinished:
         kept = log.scan(file)
         if kept is not None and timedelta() <= now - kept.began < old:
             if kept.place is None:
-                self.resumed = True
+                self._go_on(kept)
                 return iter(())
             going_on = read(kept.place)
             try:
@@ -111,10 +115,13 @@ class Unfinished:
             except Refused:
                 pass
             else:
-                self.resumed = True
+                self._go_on(kept)
                 return _behind(first, going_on)
         log.start(file)
         return read(None)
+
+    def _go_on(self, kept: _Kept) -> None:
+        self.oldest = kept.began if self.oldest is None else min(self.oldest, kept.began)
 
 
 def from_the_beginning(read: Read) -> Iterator[Answer]:
@@ -141,7 +148,7 @@ class _Log:
     """One read's file."""
 
     path: Path
-    asked: bytes = field(repr=False)
+    asked: bytes
 
     def scan(self, file: IO[bytes]) -> _Kept | None:
         """Read what is kept, and cut off what is not whole; None if there is no answer to this question."""

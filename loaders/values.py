@@ -46,6 +46,7 @@ class LoadSettings:
     `salesforce_bulk_above` is how many rows of one object are still read page by page, by REST.
     `files` declares product usage that comes from files.
     `syncs_dir` has the logbooks of syncs, which are landed with the journals.
+    `same_subscription` says of a new Pendo key that it is one of the subscription whose rows are landed.
     `hubspot_window` holds HubSpot's calls back together with those of other programs that use the same token.
     `unpaced` leaves the vendors' rate limits alone: for servers on this machine that have none.
     """
@@ -61,6 +62,7 @@ class LoadSettings:
     salesforce_bulk_above: int = 20_000
     pendo_base_url: str = ""
     pendo_integration_key: str = field(default="", repr=False)
+    same_subscription: bool = False
     files: Path = Path("files.toml")
     syncs_dir: Path | None = None
     hubspot_window: Turns | None = field(default=None, repr=False)

@@ -208,7 +208,14 @@ class Load:
     @cached_property
     def scratch(self) -> Scratch:
         """The rows of the days that are to be replaced, and what is to be remembered of every file."""
-        scratch, events = Scratch(self.path, self.declaration.time_zone), self.declaration.events
+        scratch = Scratch(self.path, self.declaration.time_zone)
+        with scratch.kept_open():
+            self._fill(scratch)
+        return scratch
+
+    def _fill(self, scratch: Scratch) -> None:
+        """Read the files that have changed, and of the others the days that these share with them."""
+        events = self.declaration.events
         scratch.make()
         reader = Reader(events.format, events.delimiter, events.mapping, "events.columns.")
         affected: set[int] = set()
@@ -236,7 +243,6 @@ class Load:
         for name, file in self.listed.items():
             if name not in fresh and not affected.isdisjoint(self._days(name)):
                 scratch.add_events(name, reader.read(file), events, only_affected=True)
-        return scratch
 
     @cached_property
     def remembered(self) -> dict[str, Known]:
@@ -285,9 +291,11 @@ class Load:
         def rows() -> Iterator[pa.Table]:
             if declared:
                 reader = Reader(declared.format, declared.delimiter, declared.mapping, f"{of}.")
-                for place, file in enumerate(found.values()):
-                    self.cleaned.append(f"{of}/{file.name}")
-                    self.scratch.add_described(of, place, f"{of}/{file.name}", reader.read(file), declared.mapping)
+                with self.scratch.kept_open():
+                    for place, file in enumerate(found.values()):
+                        name = f"{of}/{file.name}"
+                        self.cleaned.append(name)
+                        self.scratch.add_described(of, place, name, reader.read(file), declared.mapping)
             yield from _whole(DESCRIBED_COLUMNS, self.scratch.described(of), "full")
             dlt.current.source_state()[of] = stamp
             self.reads.finish(of, self.now, "full")

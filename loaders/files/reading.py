@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,13 @@ from loaders.values import LoadError
 ROWS_A_BATCH = 50_000
 BLOCK_BYTES = 8_000_000
 EVERYTHING = "**/*"
+ERRORS_OF_STORES = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("gcsfs.retry", "HttpError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("aiohttp", "ClientError"),
+)
 ENDINGS: Mapping[str, tuple[str, ...]] = {
     "parquet": (".parquet",),
     "csv": (".csv", ".csv.gz"),
@@ -62,6 +70,8 @@ def list_files(path: str, form: Format, base: Path) -> dict[str, File]:
         folder = str((base / folder).resolve())
     try:
         system, _ = fsspec.url_to_fs(folder)
+        # Stores remember their listings for as long as the process lives, and what was delivered since is not in them.
+        system.invalidate_cache()
         found = [
             File(
                 one["relative_path"], one["file_url"], one.get("size_in_bytes", 0), one["modification_date"].isoformat()
@@ -70,10 +80,16 @@ def list_files(path: str, form: Format, base: Path) -> dict[str, File]:
         ]
     except ImportError as error:
         raise LoadError(f"{path} needs another package: {' '.join(str(error).split())}") from error
-    except (OSError, ValueError, KeyError) as error:
+    except _and_of_stores(OSError, ValueError, KeyError) as error:
         raise LoadError(f"{path} cannot be listed: {' '.join(str(error).split())}") from error
     endings = ENDINGS[form] if pattern == EVERYTHING else ("",)
     return {one.name: one for one in sorted(found, key=lambda one: one.name) if one.name.endswith(endings)}
+
+
+def _and_of_stores(*errors: type[Exception]) -> tuple[type[Exception], ...]:
+    """Add what the packages of stores raise, of those that are in use: they have no error in common."""
+    there = ((sys.modules.get(module), name) for module, name in ERRORS_OF_STORES)
+    return (*errors, *(getattr(module, name) for module, name in there if module is not None))
 
 
 def _split(path: str, form: Format) -> tuple[str, str]:
@@ -107,7 +123,7 @@ class Reader:
             compression = None if self.form == "parquet" else "infer"
             with fsspec.open(file.url, "rb", compression=compression) as opened:
                 yield from reading(file, opened)
-        except (OSError, EOFError, pa.ArrowException) as error:
+        except _and_of_stores(OSError, EOFError, pa.ArrowException) as error:
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise LoadError(f"{file.name} cannot be read as {self.form}: {line}") from error
 

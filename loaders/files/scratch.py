@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,13 @@ create table described (of varchar, id varchar, agent varchar, place bigint);
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scratch:
     """A DuckDB file for one load; the local days are those of `time_zone`."""
 
     path: Path
     time_zone: str
+    _kept: duckdb.DuckDBPyConnection | None = field(default=None, init=False)
 
     def make(self) -> None:
         """Make the tables."""
@@ -49,7 +50,20 @@ class Scratch:
             connection.execute(TABLES)
 
     @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Open the file once for all that is done in the block: of many small files, opening it would take longest."""
+        with self._opened() as connection:
+            self._kept = connection
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._kept is not None:
+            yield self._kept
+            return
         with duckdb.connect(self.path, config={"memory_limit": MEMORY}) as connection:
             connection.execute("set TimeZone = 'UTC'")
             yield connection

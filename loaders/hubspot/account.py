@@ -99,11 +99,11 @@ class Account:
         for page in self.pages("crm/objects", f"/{object_type}", place, **query):
             yield self._filled(object_type, names, page, archived=archived)
 
-    def changed(self, object_type: str, names: Sequence[str], start: datetime) -> Iterator[Answer]:
-        """Search the live records modified since `start`, in the order of their ids."""
+    def changed(self, object_type: str, names: Sequence[str], start: datetime, after_id: int = 0) -> Iterator[Answer]:
+        """Search the live records modified since `start`, in the order of their ids, from behind one on."""
         modified = MODIFIED.get(object_type, MODIFIED_ELSEWHERE)
         recent = {"propertyName": modified, "operator": "GTE", "value": str(millis(start))}
-        yield from self.found(object_type, names, [recent])
+        yield from self.found(object_type, names, [recent], after_id)
 
     def found(
         self, object_type: str, names: Sequence[str], filters: Sequence[Mapping[str, str]], after_id: int = 0

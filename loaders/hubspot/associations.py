@@ -65,9 +65,9 @@ def associations(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and what i
             asked = censuses[one].live if mode == "full" else touched(account, one, other, censuses, warehouse)
             found: set[int] = set()
             read = partial(_answers, account, one, other, asked)
-            asking = [one, other, censuses[one].read_at.isoformat()]
+            asking = [one, other, censuses[one].read_at.isoformat(), asked]
             name, now = f"associations {one} {other}", censuses[one].now
-            for link in _links(reads.answers(name, now, asking, read, mode, READ_EVERY)):
+            for link in _links(reads.answers(name, now, asking, read, READ_EVERY)):
                 found.add(link.start)
                 for kind in link.types:
                     yield {

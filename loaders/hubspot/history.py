@@ -48,8 +48,8 @@ def history(
             census = censuses[name]
             ids = census.live if mode == "full" else census.changed
             read = partial(_answers, account, name, properties, ids)
-            asking = [name, properties, census.read_at.isoformat()]
-            for answer in reads.answers(f"history {name}", census.now, asking, read, mode):
+            asking = [name, properties, census.read_at.isoformat(), ids]
+            for answer in reads.answers(f"history {name}", census.now, asking, read):
                 for record in answer.rows():
                     yield from _revisions(name, record["id"], record.get("propertiesWithHistory") or {})
 

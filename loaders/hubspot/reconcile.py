@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
+from loaders.calls import Answer
 from loaders.hubspot.account import LAST_ID, SEARCH_PAGE, Account
 from loaders.hubspot.landed import NONE, Ids, joined
 
@@ -12,8 +15,10 @@ from loaders.hubspot.landed import NONE, Ids, joined
 LISTING_IS_FASTER = 5_000
 
 
-def differing(account: Account, object_type: str, expected: Ids) -> Ids:
+def differing(account: Account, object_type: str, expected: Ids, listed: Callable[[], Iterable[Answer]]) -> Ids:
     """Give the ids that are among the expected or in HubSpot, but not both; `expected` rises.
+
+    `listed` lists the live records.
 
     HubSpot's counts and searches lag behind a little: whoever gets an id must ask for the record.
     Ranges in which as many records vanished as came unseen are not found: the full read finds them.
@@ -22,8 +27,7 @@ def differing(account: Account, object_type: str, expected: Ids) -> Ids:
     if total == len(expected):
         return NONE
     if abs(total - len(expected)) * LISTING_IS_FASTER > len(expected):
-        pages = account.listed(object_type, ("hs_object_id",), archived=False)
-        return np.setxor1d(expected, joined([_numbers(page.rows()) for page in pages]), assume_unique=True)
+        return np.setxor1d(expected, joined([_numbers(page.rows()) for page in listed()]), assume_unique=True)
     return _within(account, object_type, expected, total, 1, LAST_ID)
 
 

@@ -17,6 +17,7 @@ from loaders.hubspot.landed import NONE, Ids, Landed, joined, without
 from loaders.hubspot.reconcile import differing
 from loaders.hubspot.shape import MERGED_IDS, RECORD_COLUMNS, Batch, Shape
 from loaders.landing import TEXT, Column, Mode, Reads, resource
+from loaders.unfinished import Read
 
 # The search index lags behind the records by "a few moments", without a promise; clocks differ by less.
 INDEX_LAG = timedelta(minutes=5)
@@ -61,27 +62,64 @@ def records(account: Account, kinds: Mapping[str, str], census: Census, reads: R
     columns = (*RECORD_COLUMNS, *(Column(name, TEXT) for name in kinds))
     shape = Shape(columns, tuple(dict.fromkeys((*defined, *also))))
 
-    def listed(*, archived: bool) -> Iterator[Answer]:
-        def read(place: str | None) -> Iterator[tuple[Answer, str | None]]:
-            for page in account.listed(census.object, shape.names, archived=archived, place=place):
-                yield page, next_page(page.body)
-
-        name = f"{census.object} {'archived' if archived else 'live'}"
-        return reads.answers(name, census.now, [census.memory, shape.names], read, census.mode)
+    pages = _Pages(account, census, shape, reads)
 
     def read() -> Iterator[pa.Table]:
-        archived = listed(archived=True)
+        archived = pages.listed(archived=True)
         first = next(archived)
         census.at = first.at
         found = _Found(census, landed)
         bin_pages = chain([first], archived)
         if census.start is None:
-            yield from _full(shape, bin_pages, listed(archived=False), found)
+            yield from _full(shape, bin_pages, pages.listed(archived=False), found)
         else:
-            yield from _incremental(account, shape, bin_pages, found, census.start - INDEX_LAG)
+            yield from _incremental(pages, bin_pages, found, census.start - INDEX_LAG)
         reads.finish(census.object, first.at, census.mode, census.memory)
 
     return resource(census.object, shape.columns, read, census.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """The long reads of an object's records, which go on where a load that died has stopped."""
+
+    account: Account
+    census: Census
+    shape: Shape
+    reads: Reads
+
+    def listed(self, *, archived: bool) -> Iterator[Answer]:
+        """List the live or the archived records."""
+
+        def read(place: str | None) -> Iterator[tuple[Answer, str | None]]:
+            for page in self.account.listed(self.census.object, self.shape.names, archived=archived, place=place):
+                yield page, next_page(page.body)
+
+        return self._kept("archived" if archived else "live", None, read)
+
+    def changed(self, since: datetime) -> Iterator[Answer]:
+        """Search the live records that were written since."""
+
+        def read(place: str | None) -> Iterator[tuple[Answer, str | None]]:
+            last = place or "0"
+            for page in self.account.changed(self.census.object, self.shape.names, since, int(last)):
+                last = page.rows()[-1]["id"] if page.rows() else last
+                yield page, None if next_page(page.body) is None else last
+
+        return self._kept("changed", since.isoformat(), read)
+
+    def live_ids(self) -> Iterator[Answer]:
+        """List the live records' ids alone."""
+
+        def read(place: str | None) -> Iterator[tuple[Answer, str | None]]:
+            for page in self.account.listed(self.census.object, ("hs_object_id",), archived=False, place=place):
+                yield page, next_page(page.body)
+
+        return self._kept("ids", None, read)
+
+    def _kept(self, what: str, asked: object, read: Read) -> Iterator[Answer]:
+        census = self.census
+        return self.reads.answers(f"{census.object} {what}", census.now, [census.memory, self.shape.names, asked], read)
 
 
 class _Found:
@@ -144,14 +182,12 @@ def _full(shape: Shape, archived: Iterable[Answer], living: Iterable[Answer], fo
     found.settle(live)
 
 
-def _incremental(
-    account: Account, shape: Shape, archived: Iterable[Answer], found: _Found, since: datetime
-) -> Iterator[pa.Table]:
+def _incremental(pages: _Pages, archived: Iterable[Answer], found: _Found, since: datetime) -> Iterator[pa.Table]:
     """Read what was written since, what is in the recycle bin now, and what has left it.
 
     What these do not tell (records deleted for good, for one) shows in the number of live records.
     """
-    name, landed = found.object, found.landed
+    account, shape, name, landed = pages.account, pages.shape, found.object, found.landed
     binned: list[Batch] = []
     bin_ids: list[Ids] = []
     for batch in shape.batches(archived):
@@ -160,7 +196,7 @@ def _incremental(
         if news.any():
             binned.append(batch.keep(news))
     in_bin = joined(bin_ids)
-    for batch in shape.batches(account.changed(name, shape.names, since)):
+    for batch in shape.batches(pages.changed(since)):
         yield found.take(batch)
     # Restoring a record need not move its modification time.
     left = without(landed.binned, in_bin, found.ids)
@@ -168,7 +204,7 @@ def _incremental(
         yield found.take(batch)
     retired = without(found.merged, found.ids)
     expected = without(joined([landed.live, found.ids]), retired, without(in_bin, found.ids))
-    doubtful = differing(account, name, expected)
+    doubtful = differing(account, name, expected, pages.live_ids)
     there: list[Ids] = []
     for batch in shape.batches(account.read(name, shape.names, doubtful.tolist())):
         there.append(batch.ids)

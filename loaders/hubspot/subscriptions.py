@@ -60,9 +60,10 @@ def statuses(account: Account, contacts: Census, reads: Reads) -> DltResource:
     refused: list[int] = []
 
     def rows() -> Iterator[Row]:
-        read = partial(_answers, account, addresses(contacts.addresses), contacts.read_at)
-        asking = contacts.read_at.isoformat()
-        for answer in reads.answers("subscription statuses", contacts.now, asking, read, contacts.mode):
+        listed = addresses(contacts.addresses)
+        read = partial(_answers, account, listed, contacts.read_at)
+        asking = [contacts.read_at.isoformat(), listed]
+        for answer in reads.answers("subscription statuses", contacts.now, asking, read):
             refused.append(answer.value("refused"))
             for result in answer.rows():
                 for status in result["statuses"]:

@@ -102,7 +102,7 @@ def usage_events(subscription: Subscription, usage: Usage, now: datetime, reads:
     mode: Mode = "full" if start is None else "incremental"
     days = _days(start, now)
 
-    def rows(answers: Iterable[Answer]) -> Iterator[pa.Table]:
+    def rows(answers: Iterable[Answer], at: datetime) -> Iterator[pa.Table]:
         known: set[int] = set()
         for answer in answers:
             landed = _table(answer.rows(), usage)
@@ -112,13 +112,13 @@ def usage_events(subscription: Subscription, usage: Usage, now: datetime, reads:
             known |= fresh
             yield landed
         if mode == "incremental":
-            gone: Iterator[Row] = ({"day": day, "removed": True} for day in _hours(days, now) if day not in known)
+            gone: Iterator[Row] = ({"day": day, "removed": True} for day in _hours(days, at) if day not in known)
             yield from tables(gone, usage.columns, mode)
 
     def read() -> Iterator[pa.Table]:
-        answers = _by_day(subscription, usage.source, days, now, reads, mode)
+        answers = _by_day(subscription, usage.source, days, now, reads)
         first = next(answers)
-        yield from rows(chain([first], answers))
+        yield from rows(chain([first], answers), first.at)
         reads.finish(usage.table, first.at, mode, {})
 
     events = resource(usage.table, usage.columns, read, mode)
@@ -137,14 +137,14 @@ def poll_events(subscription: Subscription, now: datetime, reads: Reads) -> DltR
             for row in answer.rows():
                 # A visitor without an account answers polls too, and a key cannot be null.
                 one = row | {"accountId": row.get("accountId") or ""}
-                key = tuple(one[column.source] for column in POLL_EVENT_COLUMNS if not column.nullable)
+                key = tuple(one.get(column.source) for column in POLL_EVENT_COLUMNS if not column.nullable)
                 if key not in seen and key not in before:
                     yield one
                 seen.add(key)
             before = seen
 
     def read() -> Iterator[pa.Table]:
-        answers = _by_day(subscription, "pollEvents", _days(start, now), now, reads, mode)
+        answers = _by_day(subscription, "pollEvents", _days(start, now), now, reads)
         first = next(answers)
         yield from tables(rows(chain([first], answers)), POLL_EVENT_COLUMNS, mode)
         reads.finish("poll_events", first.at, mode, {})
@@ -192,9 +192,7 @@ class _Place(TypedDict):
     rows_a_day: int
 
 
-def _by_day(  # noqa: PLR0913, PLR0917 - what is read, and how
-    subscription: Subscription, source: str, days: int, now: datetime, reads: Reads, mode: Mode
-) -> Iterator[Answer]:
+def _by_day(subscription: Subscription, source: str, days: int, now: datetime, reads: Reads) -> Iterator[Answer]:
     """Read the last whole days of an event source, newest first, in ranges that Pendo can answer.
 
     How many rows a day has is kept for the next load. Ranges are counted back from `now`, and each overlaps the one
@@ -229,7 +227,7 @@ def _by_day(  # noqa: PLR0913, PLR0917 - what is read, and how
             yield answer, more if covered < days else None
             span = _span(sizes[source], days - covered)
 
-    return reads.answers(source, now, {"days": days}, read, mode)
+    return reads.answers(source, now, {"days": days}, read)
 
 
 def _span(rows_a_day: int, days: int) -> int:
@@ -237,10 +235,10 @@ def _span(rows_a_day: int, days: int) -> int:
     return max(1, min(DAYS_A_CALL - 1, ROWS_A_CALL // rows_a_day, days))
 
 
-def _hours(days: int, now: datetime) -> range:
-    """List every moment at which a day that was surely read may start.
+def _hours(days: int, at: datetime) -> range:
+    """List every moment at which a day may start that was surely read, if so many days were asked for at that moment.
 
     A day starts on a whole hour of UTC, as Pendo's time zones are such; which one, only the days that have rows tell.
     """
-    end = int(now.timestamp() * 1000)
+    end = int(at.timestamp() * 1000)
     return range(-((days * DAY_MS - HOUR_MS - end) // HOUR_MS) * HOUR_MS, end, HOUR_MS)

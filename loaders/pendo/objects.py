@@ -87,11 +87,11 @@ def visitors(subscription: Subscription, now: datetime, reads: Reads) -> DltReso
 
     def rows(everybody: Iterator[Answer]) -> Iterator[Row]:
         listed = _pages(subscription, "visitors", {"blacklist": "only"}, "visitorId")
-        excluded = {one["visitorId"] for page in listed for one in page.rows()}
+        excluded = {one.get("visitorId") for page in listed for one in page.rows()}
         for page in everybody:
             for one in page.rows():
                 row = _visitor(one)
-                yield row | {"do_not_process": row["do_not_process"] or one["visitorId"] in excluded}
+                yield row | {"do_not_process": row["do_not_process"] or row["visitor_id"] in excluded}
 
     everybody = {"blacklist": "ignore"}
     return _objects(subscription, Objects("visitors", "visitorId", everybody, VISITOR_COLUMNS, rows), now, reads)
@@ -197,7 +197,7 @@ def _visitor(visitor: Mapping[str, Any]) -> dict[str, object]:
     metadata = visitor.get("metadata") or {}
     auto, marks = metadata.get("auto") or {}, metadata.get("pendo") or {}
     return _metadata(metadata) | {
-        "visitor_id": visitor["visitorId"],
+        "visitor_id": visitor.get("visitorId"),
         "account_id": auto.get("accountid"),
         "account_ids": json_text(auto.get("accountids") or []),
         "do_not_process": bool(marks.get("donotprocess")),
@@ -205,7 +205,7 @@ def _visitor(visitor: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _account(account: Mapping[str, Any]) -> Row:
-    return _metadata(account.get("metadata") or {}) | {"account_id": account["accountId"]}
+    return _metadata(account.get("metadata") or {}) | {"account_id": account.get("accountId")}
 
 
 def _metadata(metadata: Mapping[str, Any]) -> dict[str, object]:
@@ -224,8 +224,8 @@ def _polls(listed: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
         for position, poll in enumerate(guide.get("polls") or []):
             attributes = poll.get("attributes") or {}
             yield {
-                "guide_id": guide["id"],
-                "poll_id": poll["id"],
+                "guide_id": guide.get("id"),
+                "poll_id": poll.get("id"),
                 "position": position,
                 "type": attributes.get("type"),
                 "question": poll.get("question"),

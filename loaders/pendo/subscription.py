@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dlt.sources.helpers.requests import Response
 
 from loaders.calls import Answer, Vendor, header, retry_after
-from loaders.values import LoadError, LoadSettings, TooLong
+from loaders.values import LoadError, LoadSettings, TooLong, Unreadable
 
 TIMED_OUT = 408
 TOO_MANY = 429
@@ -33,7 +33,10 @@ class Subscription:
 
     def listed(self, kind: str) -> Answer:
         """List the guides, pages, features or track types of every app; the default is one app's."""
-        return self.vendor.get(f"/api/v1/{kind}", expand="*")
+        answer = self.vendor.get(f"/api/v1/{kind}", expand="*")
+        if not isinstance(answer.body, list):
+            raise Unreadable(f"{answer.call} gave no list: is that the API's address?")
+        return answer
 
     def metadata_schema(self, kind: str) -> Answer:
         """List the metadata fields of a visitor or an account, by group."""

@@ -147,7 +147,7 @@ class Load:
         def rows() -> Iterator[pa.Table]:
             query = Query(one.name, one.fields, one.cursor, since)
             shape = Shape(one.columns, one.unless_told, mode)
-            at, found = read(self.org, query, shape, self.bulk_above, partial(self._kept, one, query, mode))
+            at, found = read(self.org, query, shape, self.bulk_above, partial(self._kept, one, one.name, query))
             for some in found:
                 self._note_merges(one.name, some)
                 if gone:
@@ -170,13 +170,14 @@ class Load:
 
     def formulas(self, one: Object) -> DltResource:
         """Read the fields that change without a trace, of every record, as a patch of the records' table."""
-        columns = (one.columns[0], *one.unstamped)
+        name, columns = f"{one.name} formulas", (one.columns[0], *one.unstamped)
 
         def rows() -> Iterator[pa.Table]:
             query = Query(one.name, [column.name for column in columns])
-            at, found = read(self.org, query, Shape(columns, {}, "full"), self.bulk_above)
+            shape, keeping = Shape(columns, {}, "full"), partial(self._kept, one, name, query)
+            at, found = read(self.org, query, shape, self.bulk_above, keeping)
             yield from found
-            self.reads.finish(f"{one.name} formulas", at, "full", _kinds(one.unstamped))
+            self.reads.finish(name, at, "full", _kinds(one.unstamped))
 
         made = resource(f"{one.name.lower()}_formulas", columns, rows)
         return made.apply_hints(additional_table_hints={HINT: one.name.lower()})
@@ -189,8 +190,8 @@ class Load:
 
         return resource("merged_records", MERGED_COLUMNS, rows, "incremental")
 
-    def _kept(self, one: Object, query: Query, mode: Mode, ask: Read) -> Iterator[Answer]:
-        return self.reads.answers(one.name, one.description.at, query.unordered(), ask, mode)
+    def _kept(self, one: Object, name: str, query: Query, ask: Read) -> Iterator[Answer]:
+        return self.reads.answers(name, one.description.at, query.unordered(), ask)
 
     def _note_merges(self, name: str, rows: pa.Table) -> None:
         if "MasterRecordId" in rows.schema.names:

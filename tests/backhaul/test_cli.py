@@ -214,6 +214,20 @@ def test_a_warehouse_that_another_process_holds_is_one_line(copy: dict[str, str]
     assert backhaul(copy, "plan").returncode == 2
 
 
+def test_a_new_pendo_key_that_finds_nothing_again_is_taken_at_its_word(copy: dict[str, str]) -> None:
+    # A key is known together with its address.
+    elsewhere = copy | {"PENDO_BASE_URL": copy["PENDO_BASE_URL"].replace("127.0.0.1", "localhost")}
+    with duckdb.connect(copy["BACKHAUL_WAREHOUSE"]) as warehouse:
+        for (table,) in warehouse.execute(
+            "select table_name from information_schema.columns "
+            "where table_schema = 'pendo' and column_name in ('guide_id', 'page_id', 'feature_id', 'track_type_id')"
+        ).fetchall():
+            warehouse.execute(f"delete from pendo.{table}")
+    mend = refused(backhaul(elsewhere, "load", "pendo")).split("`")[1]
+    assert backhaul(elsewhere, *mend.split()[1:]).returncode == 0
+    assert backhaul(elsewhere, "load", "pendo").returncode == 0
+
+
 def test_commands_outside_a_project_say_what_to_do(copy: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     env = copy | {"DBT_TARGET_PATH": str(tmp_path / "nothing")}

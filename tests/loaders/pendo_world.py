@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from loaders import Wanted
 from sandbox.clock import Clock
 from sandbox.pendo import PendoStore, pendo_app
+from sandbox.product import FEATURES, GUIDES, PAGES, TRACK_TYPES
 from sandbox.world import World, build_world
 from tests.loaders.convergence import PERSON, Calls, Hands, State
 
@@ -96,16 +97,18 @@ class Pendo:
         "be slow",
         "one call fails",
     )
-    wanted = Wanted(pendo=frozenset({"visitors", "accounts", "poll_events", *USAGE.values()}))
+    wanted = Wanted(pendo=frozenset({"visitors", "accounts", "guides", "poll_events", *USAGE.values()}))
 
-    def __init__(self, switch: Switch, client: httpx.Client, key: str = KEY, seed: int = 5) -> None:
+    def __init__(
+        self, switch: Switch, client: httpx.Client, key: str = KEY, seed: int = 5, *, own_ids: bool = False
+    ) -> None:
         self.clock = Hands()
         self.key = key
         self.world = small_world(seed)
         self.world.visitors.excluded[:] = False
         self.store = PendoStore(self.world, cast("Clock", self.clock))
         self.restated = Restated(pendo_app(self.store, key))
-        switch.app = self.calls = Calls(self.restated)
+        switch.app = self.calls = Calls(with_own_ids(self.restated) if own_ids else self.restated)
         self.client = client
 
     def happen(self, event: str, one: int, other: int) -> None:
@@ -223,6 +226,23 @@ class Pendo:
             },
             "poll_events": set(answers),
         }
+
+
+def with_own_ids(app: ASGIApp) -> ASGIApp:
+    """Give a subscription guides, pages, features and track types of its own; in the sandbox all have the same."""
+    ids = [one.id.encode() for things in (GUIDES, PAGES, FEATURES, TRACK_TYPES) for one in things]
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def renamed(message: Message) -> None:
+            if body := message.get("body"):
+                for one in ids:
+                    body = body.replace(one, one[::-1])
+                message = {**message, "body": body}
+            await send(message)
+
+        await app(scope, receive, renamed)
+
+    return answer
 
 
 def described(row: Row) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
-from loaders import LoadSettings
+from loaders import LoadError, LoadSettings
 from tests.loaders import pendo_world, salesforce_world
 from tests.loaders.convergence import Account, Step, compared, land, landed, load_and_kill, once, reached, stories
 from tests.loaders.hubspot_world import HubSpot
@@ -61,6 +62,20 @@ def many_in_hubspot(server: Server, folder: Path) -> tuple[Account, LoadSettings
 def many_in_salesforce(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
     _, reaching = salesforce(server, folder)
     return Salesforce(server[0], str(server[1].base_url), people=4_000), replace(reaching, salesforce_bulk_above=10**6)
+
+
+def everybody_in_hubspot_is_edited(account: HubSpot) -> None:
+    for number in account.live("contacts"):
+        account.store.edit("contacts", number, {"jobtitle": "Chef"})
+
+
+def everybody_in_salesforce_is_edited(account: Salesforce) -> None:
+    for row in account.rows("Contact"):
+        account.store.edit("Contact", row["Id"], {"Title": "Chef"})
+
+
+def half_a_year_passes(account: Pendo) -> None:
+    account.clock.at += timedelta(days=180)
 
 
 def pendo(server: Server, folder: Path) -> tuple[Account, LoadSettings]:
@@ -130,6 +145,39 @@ def test_a_first_load_that_is_killed_goes_on_where_it_stopped(
     assert [path.name for path in reaching.pipelines_dir.iterdir()] == [f"{account.vendor}.lock"]
 
 
+@pytest.mark.parametrize(
+    ("opened", "happens"),
+    [
+        (many_in_hubspot, everybody_in_hubspot_is_edited),
+        (many_in_salesforce, everybody_in_salesforce_is_edited),
+        (pendo, half_a_year_passes),
+    ],
+)
+def test_an_incremental_load_that_is_killed_goes_on_where_it_stopped(
+    server: Server,
+    tmp_path: Path,
+    opened: Callable[[Server, Path], tuple[Account, LoadSettings]],
+    happens: Callable[[Account], None],
+) -> None:
+    account, reaching = opened(server, tmp_path)
+    once(account, reaching)
+    happens(account)
+    account.clock.at += timedelta(hours=1)
+    other = replace(reaching, warehouse=tmp_path / "other.duckdb")
+    shutil.copy(reaching.warehouse, other.warehouse)
+    whole = calls_of_a_load(account, other)
+    load_and_kill(account, reaching, at_call=whole.total() * 9 // 10)
+    for number, event in enumerate(account.EVENTS):
+        if event not in SEEN_TOMORROW and not event.startswith("let "):
+            account.happen(event, 5 * number, 13 * number)
+    account.clock.at += timedelta(minutes=20)
+    rest = calls_of_a_load(account, reaching)
+    truth, found = compared(account, reaching)
+    assert found == truth
+    ((path, times),) = whole.most_common(1)
+    assert rest[path] <= times * 2 // 3
+
+
 def test_a_load_that_is_killed_is_not_ended_with_the_days_of_another_subscription(
     server: Server, tmp_path: Path
 ) -> None:
@@ -145,6 +193,26 @@ def test_a_load_that_is_killed_is_not_ended_with_the_days_of_another_subscriptio
     # A new key of the same subscription goes on with what is landed.
     truth, found = landed(Pendo(*server, seed=6), reaching)
     assert found == truth
+
+
+def test_another_subscription_is_not_mixed_into_the_warehouse(server: Server, tmp_path: Path) -> None:
+    account, reaching = pendo(server, tmp_path)
+    once(account, reaching)
+    other = Pendo(*server, key=pendo_world.OTHER_KEY, seed=6, own_ids=True)
+    moved = replace(reaching, pendo_integration_key=other.key)
+    with pytest.raises(LoadError, match=r"another Pendo key .* finds none.*--same-subscription"):
+        once(other, moved)
+    truth, found = compared(Pendo(*server), moved)
+    assert found == truth
+    # A new key that finds the guides that are landed needs no word.
+    truth, found = landed(Pendo(*server, key=other.key), moved)
+    assert found == truth
+    # All of them may be gone, and other ones made: once it is said whose key that is, it is known.
+    renewed = Pendo(*server, own_ids=True)
+    with pytest.raises(LoadError, match="another Pendo key"):
+        once(renewed, reaching)
+    once(renewed, replace(reaching, same_subscription=True))
+    once(renewed, reaching)
 
 
 @pytest.mark.parametrize("opened", [hubspot, salesforce, pendo])

@@ -236,13 +236,32 @@ def test_every_format_lands_the_same(place: Place, name: str, form: str, unit: s
     assert place.days() == [("2026-03-01", "ann", "acme", 2, 1), ("2026-03-01", "bob", None, 1, 1)]
 
 
-@pytest.fixture
-def bucket() -> Iterator[str]:
-    store = fsspec.filesystem("memory")
-    with store.open("/bucket/events/day-1.csv", "wb") as file:
+@pytest.fixture(scope="module")
+def amazon() -> Iterator[str]:
+    """An S3 server on this machine: skipped without s3fs and moto, which the lock file does not hold."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket with a file, in each store that there is."""
+    if request.param == "s3":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("amazon"))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    store = fsspec.filesystem(request.param, skip_instance_cache=True)
+    store.mkdir("bucket")
+    with store.open("bucket/events/day-1.csv", "wb") as file:
         file.write(_as_csv(TIMES))
-    yield "memory://bucket"
-    store.rm("/bucket", recursive=True)
+    yield f"{request.param}://bucket"
+    store.rm("bucket", recursive=True)
+    fsspec.get_filesystem_class(request.param).clear_instance_cache()
 
 
 @pytest.mark.parametrize("path", ["events", "*/day-*.csv", "events/day-1.csv"])
@@ -257,6 +276,51 @@ def test_an_object_store_is_read_like_a_folder(bucket: str, place: Place) -> Non
     place.load()
     assert place.days() == [("2026-03-01", "ann", "acme", 2, 1), ("2026-03-01", "bob", None, 1, 1)]
     assert place.load()["events"] == 0
+    # A program that runs for days sees what others put there, and take away.
+    store = fsspec.filesystem(bucket.partition(":")[0], skip_instance_cache=True)
+    with store.open("bucket/events/day-2.csv", "wb") as file:
+        file.write(b"user,org,at\ncid,,2026-03-02T12:00:00Z\n")
+    place.load()
+    assert place.days()[-1] == ("2026-03-02", "cid", None, 1, 1)
+    store.rm("bucket/events/day-1.csv")
+    with pytest.raises(LoadError, match=r"1 files of events are gone, day-1\.csv first"):
+        place.load()
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+@pytest.mark.parametrize("bucket", ["s3"], indirect=True)
+def test_an_object_store_holds_every_format(bucket: str, place: Place, form: str) -> None:
+    name, content = {
+        "parquet": ("a.parquet", _as_parquet(TIMES)),
+        "jsonl": ("a.jsonl.gz", gzip.compress(_as_lines(TIMES))),
+    }[form]
+    store = fsspec.filesystem(bucket.partition(":")[0])
+    with store.open(f"bucket/events/{name}", "wb") as file:
+        file.write(content)
+    place.declare(CSV.replace('"events"', f'"{bucket}/events"').replace('"csv"', f'"{form}"'))
+    place.load()
+    assert place.days() == [("2026-03-01", "ann", "acme", 2, 1), ("2026-03-01", "bob", None, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Could not connect to the endpoint"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "credentials"),
+        ({}, "bucket does not exist"),
+    ],
+    ids=["no answer", "no credentials", "no bucket"],
+)
+@pytest.mark.parametrize("bucket", ["s3"], indirect=True)
+def test_an_object_store_that_cannot_be_read_is_one_line(
+    bucket: str, place: Place, monkeypatch: pytest.MonkeyPatch, wrong: Mapping[str, str], said: str
+) -> None:
+    for name, value in {"AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true", **wrong}.items():
+        monkeypatch.setenv(name, value)
+    path = f"{bucket}/events" if wrong else "s3://nowhere/events"
+    place.declare(CSV.replace('"events"', f'"{path}"'))
+    with pytest.raises(LoadError, match=f"{path} cannot be listed: .*{said}"):
+        place.load()
 
 
 # what changes
@@ -456,7 +520,7 @@ def test_a_broken_parquet_file_is_named_and_leaves_what_was_landed(place: Place)
         ('"csv"', '"xlsx"', r"files\.toml: events\.format: .*'parquet', 'csv' or 'jsonl'"),
         ("[events]", "[events", r"files\.toml is not TOML: .*line 3"),
         ('"events"', '"nowhere"', r"events\.path nowhere finds no csv file"),
-        ('"events"', '"s3://bucket/events"', r"s3://bucket/events needs another package: .*s3fs"),
+        ('"events"', '"gs://bucket/events"', r"gs://bucket/events needs another package: .*gcsfs"),
     ],
 )
 def test_a_mistake_in_the_declaration_is_one_line_with_the_key(place: Place, wrong: str, right: str, said: str) -> None:

@@ -117,6 +117,40 @@ def test_a_day_that_became_empty_is_emptied(load_rows: Load, query: Query, contr
     assert kept
 
 
+DAY = {"visitorId": "a@b.example", "accountId": "a", "appId": 1, "day": 1_760_000_000_000, "numEvents": 5}
+ANSWER = {"visitorId": "a@b.example", "guideId": "g", "pollId": "p", "browserTime": 1_760_000_000_000}
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "body", "said"),
+    [
+        ("events", AGGREGATION, {"results": [DAY | {"numEvents": "many"}]}, "Pendo sent events rows that are not like"),
+        ("events", AGGREGATION, {"results": [DAY | {"day": None}]}, "Pendo sent events rows without a day"),
+        ("events", AGGREGATION, {"rows": [DAY]}, "gave an answer without results"),
+        ("poll_events", AGGREGATION, {"results": [ANSWER | {"browserTime": None}]}, "a row without browserTime"),
+        ("accounts", AGGREGATION, {"results": [{"id": "acme"}]}, "the vendor sent a row without account_id"),
+        (
+            "accounts",
+            AGGREGATION,
+            {"results": [{"accountId": "acme", "metadata": {"auto": {"firstvisit": "soon"}}}]},
+            "the vendor sent a first_visit that is no int64",
+        ),
+        ("pages", "/api/v1/page", [{"name": "Home"}], "the vendor sent a row without id"),
+        ("polls", "/api/v1/guide", {"guides": []}, "/api/v1/guide gave no list"),
+    ],
+)
+def test_rows_that_are_not_like_pendos_stop_the_load_in_one_line(  # noqa: PLR0913, PLR0917 - what comes, and what of it
+    load_rows: Load, settings: LoadSettings, control: httpx.Client, table: str, path: str, body: object, said: str
+) -> None:
+    fault = {"vendor": "pendo", "path": path, "status": 200, "body": body}
+    control.post("/faults", json=fault).raise_for_status()
+    with pytest.raises(LoadError, match=said) as raised:
+        load_rows("pendo", wanted=Wanted(pendo=frozenset({table})))
+    assert "\n" not in str(raised.value)
+    # Nothing of it is given to the next load.
+    assert not list(settings.pipelines_dir.rglob("*.answers"))
+
+
 def test_a_load_that_goes_on_counts_its_rows_once_and_says_what_has_landed_when_it_fails(
     load_rows: Load, query: Query, control: httpx.Client
 ) -> None:

@@ -124,6 +124,18 @@ def test_an_expired_token_is_taken_again(load_rows: Load, control: httpx.Client)
     assert load_rows("salesforce")["contact"]
 
 
+def test_another_org_is_not_mixed_into_the_warehouse(load_rows: Load, query: Query, control: httpx.Client) -> None:
+    load_rows("salesforce")
+    before = query("from salesforce.reads order by all")
+    user = "https://login.salesforce.com/id/00D000000000002AAA/005000000000002AAA"
+    body = {"access_token": "of another org", "instance_url": "https://other.my.salesforce.com", "id": user}
+    other = {"vendor": "salesforce", "path": "/services/oauth2/token", "status": 200, "body": body}
+    control.post("/faults", json=other).raise_for_status()
+    with pytest.raises(LoadError, match=r"holds account Salesforce 00D.* are for Salesforce 00D000000000002"):
+        load_rows("salesforce")
+    assert query("from salesforce.reads order by all") == before
+
+
 def test_used_up_requests_are_not_taken_for_a_wrong_password(load_rows: Load, control: httpx.Client) -> None:
     body = [{"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]
     fault = {"vendor": "salesforce", "path": "/queryAll", "status": 403, "body": body}

@@ -44,7 +44,7 @@ def taken(
     with Unfinished(folder) as unfinished:
         answers = unfinished.answers("pages", asked, now, WEEK, vendor.read)
         found = [answer for answer, _ in zip(answers, range(pages), strict=False)]
-        return found, unfinished.resumed
+        return found, unfinished.oldest == NOW
 
 
 WHOLE = [answer for answer, _ in Vendor().read(None)]
