@@ -120,7 +120,7 @@ def _measured() -> Round:
 
 
 def _match(settings: Settings, project: Path) -> dict[str, float]:
-    """Build what matching needs, and give the seconds of each of its models."""
+    """Build what matching needs, and give the spans of its models."""
     transform = Transform(settings, project)
     transform.build(
         lambda *_: None,
