@@ -67,10 +67,11 @@ Overrides = dict[tuple[str, tuple[str, str]], str]
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A warehouse with empty landings, and what dbt made of the models: by the rules in their order, and in the reverse."""
+    """A warehouse with empty landings, and what dbt made of the models; `shared` also by the rules reversed."""
 
     connection: duckdb.DuckDBPyConnection = field(repr=False)
     shared: tuple[str, str] = field(repr=False)
+    candidates: str = field(repr=False)
 
 
 def write_rules(root: Path, rules: Sequence[tuple[object, ...]]) -> None:
@@ -134,16 +135,16 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         register(connection)
         connection.execute("drop view identity.matches")
         connection.execute("drop table identity.match_conflicts")
-        connection.execute("drop table identity.int_matches__candidates")
-        for model in ("int_matches__candidates", "matches", "match_conflicts"):
+        for model in ("matches", "match_conflicts"):
             connection.execute(f"create view identity.{model} as {(compiled / f'{model}.sql').read_text()}")
-        yield Warehouse(connection, (shared[0], shared[1]))
+        candidates = (compiled / "int_matches__candidates.sql").read_text()
+        yield Warehouse(connection, (shared[0], shared[1]), candidates)
 
 
 def matched(
     warehouse: Warehouse, keys: list[Key], overrides: Overrides, order: int = 0
 ) -> tuple[dict[Pair, tuple[str, str]], set[Pair]]:
-    """Match people who have made-up keys, a landed row for each key: the pairs with their evidence, and those in conflict."""
+    """Match made-up keys, a landed row for each: the pairs with their evidence, and the pairs in conflict."""
     connection = warehouse.connection
     for table in ("pendo.visitors", "salesforce.contact", "salesforce.lead", "identity.int_match_overrides__followed"):
         connection.execute(f"delete from {table}")
@@ -160,6 +161,7 @@ def matched(
             [visitor, kind, record, decision],
         )
     connection.execute(f"create or replace view identity.int_matches__shared as {warehouse.shared[order]}")
+    connection.execute(f"create or replace table identity.int_matches__candidates as {warehouse.candidates}")
     found = connection.execute("select product_id, object, record_id, rule, key_value from identity.matches").fetchall()
     conflicts = connection.execute("select product_id, object, record_id from identity.match_conflicts").fetchall()
     assert len({row[:3] for row in found}) == len(found)
