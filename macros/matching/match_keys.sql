@@ -24,8 +24,8 @@ compiled, so the seed must be there; a rule that cannot work stops the build wit
 {%- endmacro %}
 
 {#-
-One field's keys: object, record_id and key_value, which is null where the value is no key. Nothing here asks for values alone that are
-keys: the engine would ask at the landing, and spell every address twice.
+One field's keys: object, record_id and key_value, which is null where the value is no key. Such rows are not filtered here: an engine would
+filter them where they are landed, and so take every address apart twice.
 -#}
 {% macro field_keys(field, gone, free_mail) -%}
         select
