@@ -1,8 +1,10 @@
 """A million visitors against a million contacts: the matching models, against the bare hash join of the two tables.
 
-dbt's own start-up is left out: a model costs what dbt says it took to run, from the landing to the indexes that hold
-pairs to one to one. The bare join is of the two tables as they are landed, by the one address that each has. That the
-models also read additional addresses, other scripts and decisions, and count who is several, is what costs more.
+dbt's own start-up is left out: what counts is the time in which dbt ran any of the matching models, from the landing to
+the check that pairs are one to one; models that run at once are counted once. The bare join is of the two tables as
+they are landed, by the one address that each has. That the models also read additional addresses, other scripts and
+decisions, and count who is several, is what costs more. The keys and the matches are views, so who reads them all pays
+for the spelling of the addresses, or a scan of the candidates, again.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from string import ascii_lowercase
 from tempfile import TemporaryDirectory
@@ -32,6 +35,7 @@ WIDE_EVERY = 100  # one address in so many is in full width
 # What a match is made of, from the landing to the tables that the sync and people read.
 MODELS = (
     "int_records__gone",
+    "int_records",
     "int_match_overrides__followed",
     "int_keys",
     "int_matches__shared",
@@ -39,6 +43,8 @@ MODELS = (
     "matches",
     "match_conflicts",
 )
+# A model has run from when dbt began to compile it until it had executed it.
+RAN = ((0, "started_at"), (-1, "completed_at"))
 BARE = """
     create table bare as
     select visitors.visitor_id, contacts.id
@@ -65,6 +71,7 @@ def million() -> list[Figure]:
         "at_most": 5,
         "people": PEOPLE,
         "bare_seconds": round(median.bare, 2),
+        "matching_seconds": round(median.matching, 2),
         "model_seconds": {name: round(taken, 2) for name, taken in median.models.items()},
         "bare_processor_seconds": round(median.bare_processor, 2),
         "build_processor_seconds": round(median.build_processor, 2),
@@ -76,9 +83,10 @@ def million() -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Seconds of the bare join and of each model, processor seconds of that join and of all of dbt, what was found."""
+    """Seconds of the bare join, of all matching and of each model; processor seconds of the join and of all of dbt."""
 
     bare: float
+    matching: float
     models: Mapping[str, float]
     bare_processor: float
     build_processor: float
@@ -86,8 +94,8 @@ class Round:
 
     @property
     def ratio(self) -> float:
-        """How many bare joins the models are."""
-        return sum(self.models.values()) / self.bare
+        """How many bare joins the matching is."""
+        return self.matching / self.bare
 
 
 def _measured() -> Round:
@@ -104,7 +112,7 @@ def _measured() -> Round:
             bare_processor = time.process_time() - began
             connection.execute("drop table bare")
         began = time.process_time()
-        models = _match(settings, _project(folder / "project"))
+        matching, models = _match(settings, _project(folder / "project"))
         build_processor = time.process_time() - began
         with duckdb.connect(settings.warehouse) as connection:
             (matched, conflicts), *_ = connection.execute(
@@ -116,11 +124,11 @@ def _measured() -> Round:
             f"{matched} matches and {conflicts} conflicts; {PEOPLE - twice} and {2 * twice} were planted"
         )
     found = {"matches": matched, "conflicting_pairs": conflicts}
-    return Round(bare, models, bare_processor, build_processor, found)
+    return Round(bare, matching, models, bare_processor, build_processor, found)
 
 
-def _match(settings: Settings, project: Path) -> dict[str, float]:
-    """Build what matching needs, and give the seconds of each of its models."""
+def _match(settings: Settings, project: Path) -> tuple[float, dict[str, float]]:
+    """Build what matching needs, and give the seconds in which any of its models ran, and those of each."""
     transform = Transform(settings, project)
     transform.build(
         lambda *_: None,
@@ -133,8 +141,16 @@ def _match(settings: Settings, project: Path) -> dict[str, float]:
         "seed",
     )
     results = orjson.loads((settings.target / "run_results.json").read_bytes())["results"]
-    taken = {one["unique_id"].rpartition(".")[2]: float(one["execution_time"]) for one in results}
-    return {name: taken[name] for name in MODELS}
+    ran = {
+        name: [datetime.fromisoformat(one["timing"][place][moment]) for place, moment in RAN]
+        for one in results
+        if (name := one["unique_id"].rpartition(".")[2]) in MODELS
+    }
+    elapsed, until = 0.0, datetime.min.replace(tzinfo=UTC)
+    for began, ended in sorted(ran.values()):
+        elapsed += max(0.0, (ended - max(began, until)).total_seconds())
+        until = max(until, ended)
+    return elapsed, {name: (ran[name][1] - ran[name][0]).total_seconds() for name in MODELS}
 
 
 def _project(folder: Path) -> Path:

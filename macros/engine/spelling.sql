@@ -7,7 +7,12 @@ backhaul/spelling.py, which an engine gets as a function of its own: no engine h
 {%- endmacro %}
 
 {% macro duckdb__normalized_email(expression) -%}
-    case when {{ duckdb__is_plain(expression) }} then lower({{ expression }}) else spelt_email({{ expression }}) end
+    case
+        {#- Cheap, so that only what can be an address at all is spelt. #}
+        when not contains({{ expression }}, '@') and not contains({{ expression }}, '＠') and not contains({{ expression }}, '﹫') then null
+        when {{ duckdb__is_plain(expression) }} then lower({{ expression }})
+        else spelt_email({{ expression }})
+    end
 {%- endmacro %}
 
 {#-
@@ -22,15 +27,6 @@ regular expression, and every address and host pays it.
         and not contains({{ expression }}, chr({{ code }}))
         {%- endfor %}
     )
-{%- endmacro %}
-
-{#- Whether a text can be an address at all: a cheap test, so that only one of these is spelt. -#}
-{% macro may_be_email(expression) -%}
-    {{ return(adapter.dispatch('may_be_email', 'backhaul')(expression)) }}
-{%- endmacro %}
-
-{% macro duckdb__may_be_email(expression) -%}
-    (contains({{ expression }}, '@') or contains({{ expression }}, '＠') or contains({{ expression }}, '﹫'))
 {%- endmacro %}
 
 {% macro normalized_host(expression) -%}

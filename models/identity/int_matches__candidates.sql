@@ -37,13 +37,14 @@ fields as (
 
 ),
 
--- Of a million sides few have a choice. Numbers find them: two sides of one number would both be looked at, which changes nothing.
+-- Of a million sides few have a choice. Numbers find them, of no more than tells most sides apart: two sides of one number would both be
+-- looked at, which changes nothing.
 numbered as (
 
     select
         *,
-        {{ hash64(['left_system', 'left_object', 'left_id', 'right_system']) }} as left_side,
-        {{ hash64(['left_system', 'right_system', 'right_object', 'right_id']) }} as right_side
+        {{ hash64(['left_id', 'right_system']) }} as left_side,
+        {{ hash64(['left_system', 'right_id']) }} as right_side
     from shared
 
 ),
@@ -56,7 +57,7 @@ contested_left as (
 
     union
 
-    select {{ hash64(['left_system', 'left_object', 'left_id', 'right_system']) }} as left_side
+    select {{ hash64(['left_id', 'right_system']) }} as left_side
     from overrides
 
 ),
@@ -69,18 +70,17 @@ contested_right as (
 
     union
 
-    select {{ hash64(['left_system', 'right_system', 'right_object', 'right_id']) }} as right_side
+    select {{ hash64(['left_system', 'right_id']) }} as right_side
     from overrides
 
 ),
 
-weighed as (
+contested as (
 
-    select
-        *,
+    select * from numbered
+    where
         left_side in (select left_side from contested_left)
-            or right_side in (select right_side from contested_right) as is_contested
-    from numbered
+        or right_side in (select right_side from contested_right)
 
 ),
 
@@ -88,21 +88,20 @@ weighed as (
 found as (
 
     select
-        weighed.*,
+        contested.*,
         rules.priority
-    from weighed
-    inner join rules on weighed.rule = rules.rule
-    where weighed.is_contested
+    from contested
+    inner join rules on contested.rule = rules.rule
     qualify
         row_number() over (
             partition by
-                weighed.left_system,
-                weighed.left_object,
-                weighed.left_id,
-                weighed.right_system,
-                weighed.right_object,
-                weighed.right_id
-            order by weighed.rule_rank, weighed.key_value
+                contested.left_system,
+                contested.left_object,
+                contested.left_id,
+                contested.right_system,
+                contested.right_object,
+                contested.right_id
+            order by contested.rule_rank, contested.key_value
         ) = 1
 
 ),
@@ -262,9 +261,11 @@ select
     1 as left_count,
     1 as right_count,
     false as is_superseded
-from weighed
+from numbered
 -- The only row of its left side, and of its right side.
-where not is_contested
+where
+    left_side not in (select left_side from contested_left)
+    and right_side not in (select right_side from contested_right)
 
 union all
 

@@ -3,7 +3,7 @@ with
 
 shared as (
 
-    {{ shared_keys(ref('match_rules'), ref('int_keys')) }}
+    {{ shared_keys(ref('match_rules'), ref('int_records__gone'), ref('free_mail_domains')) }}
 
 )
 

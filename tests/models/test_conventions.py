@@ -164,7 +164,7 @@ RULE = re.compile(r"coalesce|date_in_zone|json_text|nullif|trim|unnest_|where")
 # Views that macros make from the match rules; test_match_properties.py and assert_identities_have_one_spelling.sql hold
 # their rules.
 MADE_FROM_RULES = {"int_keys", "int_matches__shared"}
-# A contract would write a million pairs a second time; its indexes hold what matters.
+# A contract would write a million pairs a second time; its check holds what matters.
 WRITTEN_AT_ONCE = {"int_matches__candidates"}
 
 

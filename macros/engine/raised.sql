@@ -1,0 +1,8 @@
+{#- A value that stops the query with a message. -#}
+{% macro raised(message) -%}
+    {{ return(adapter.dispatch('raised', 'backhaul')(message)) }}
+{%- endmacro %}
+
+{% macro duckdb__raised(message) -%}
+    error('{{ message }}')
+{%- endmacro %}
