@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
-from activators.activation import Guards
+from activators.activation import Guards, Kind
 from activators.errors import PlanError
 from activators.journal import Change, RecordChanges
 
@@ -98,6 +98,8 @@ class ActivationPlan:
     sync_file: str
     file: str
     sha256: str
+    kind: Kind = "properties"
+    external_id: str | None = None
 
     @property
     def planned(self) -> dict[str, Any]:
