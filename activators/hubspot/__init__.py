@@ -15,11 +15,13 @@ from activators.activation import Activation, Family, Property
 from activators.connectors import Connector, Events, Probe
 from activators.errors import VendorError
 from activators.hubspot import events
-from activators.hubspot.answers import BURST_SECONDS, VERSION, body_of, code_of, expect, judge, message_of, meter
+from activators.hubspot.answers import BURST_SECONDS, DATED, body_of, code_of, expect, judge, message_of, meter
 from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
 from activators.transport import Caller, Refusal, isolate, understanding
 
+# Paths carry a dated version; each is supported for 18 months.
+VERSION = DATED
 # A private app's burst limit of a Professional or Enterprise account: 190 calls in any 10 seconds.
 CALLS, SECONDS = 190, BURST_SECONDS
 RECORDS_PER_CALL = 100

@@ -13,7 +13,7 @@ from activators.limits import Usage
 from activators.transport import Again, retry_after, understanding
 
 # Paths carry a dated version; each is supported for 18 months.
-VERSION = "2026-09"
+DATED = "2026-09"
 BURST_SECONDS = 10.0
 _LOCK_SECONDS = 2.0
 
