@@ -19,9 +19,9 @@ from activators.limits import Usage
 from activators.transport import Caller, Refusal, isolate, time_before, understanding
 
 RECORDS_PER_CALL = 500
-# Enough to use the limit up while HubSpot takes 0.4 s to answer; the window counts a call until its answer, so more that
-# wait for each other would only make it slower.
-IN_FLIGHT = 8
+# Enough to use the limit up while HubSpot takes 0.3 s to answer. The window counts a call until its answer, so more of
+# them, waiting for each other, would only make it slower.
+IN_FLIGHT = 6
 # Properties that one event may have.
 PROPERTIES = 50
 _DEFINITIONS = f"/events/{DATED}/event-definitions"

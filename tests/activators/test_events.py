@@ -259,3 +259,59 @@ def run(driver: Any, task: dict[str, Any]) -> bool:
 
 def lines(file: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in file.read_bytes().splitlines() if line.endswith(b"}")]
+
+
+OBJECT = "Product_Event__c"
+OF_SALESFORCE = (
+    Property("Occurrence_Id__c", "occurrence_id", ColumnType("string", length=36), "Occurrence", "Its own id."),
+    Property("Event__c", "event_name", ColumnType("string"), "Event", "Which event."),
+    Property("Contact_Id__c", "record_id", ColumnType("string"), "Contact", "Whose it is."),
+    Property("Occurred_At__c", "occurred_at", ColumnType("datetime"), "Occurred at", "When."),
+    Property("Times__c", "times", ColumnType("number"), "Times", "How often."),
+)
+
+
+@pytest.fixture
+def salesforce(sandbox: Sandbox) -> Iterator[Crm]:
+    """Salesforce, and the same declaration for a custom object of it."""
+    event = EventType("report_seen", "Report seen", "Somebody saw a report.", OF_SALESFORCE[-1:])
+    declared = activation(
+        "salesforce",
+        name="salesforce_events",
+        object=OBJECT,
+        properties=OF_SALESFORCE,
+        kind="events",
+        events=(event,),
+        external_id="Occurrence_Id__c",
+    )
+    with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
+        yield Crm(sandbox, declared, (), control)
+
+
+def test_in_salesforce_an_occurrence_is_a_record_with_its_own_id(salesforce: Crm, tmp_path: Path) -> None:
+    with pytest.raises(
+        DeclarationError, match=r"Salesforce has no object Product_Event__c, or hides it .*; make it in"
+    ):
+        provisioned(salesforce)
+    made = {"name": OBJECT, "label": "Product event", "plural": "Product events"}
+    salesforce._control.post("/do/salesforce/add_object", json=made).raise_for_status()  # noqa: SLF001  the same as `act`
+    assert provisioned(salesforce).created == tuple(item.name for item in OF_SALESFORCE)
+    assert provisioned(salesforce).created == ()
+    rows = []
+    for n in range(401):
+        own = str(uuid.uuid4())
+        said = {"Event__c": "report_seen", "Contact_Id__c": f"003{n}", "Occurred_At__c": DAY, "Times__c": n}
+        rows.append(
+            (own, "report_seen", orjson.dumps({"record": f"003{n}", "occurred_at": DAY, "properties": said}).decode())
+        )
+    # A plan that is sent again finds its own records.
+    for attempt in ("one", "two"):
+        plan = sealed(salesforce.activation, rows, tmp_path / attempt)
+        assert plan.activations[0].calls == 3
+        run = send(salesforce, plan, tmp_path / attempt / "journal")
+        assert run.activations[0].confirmed == 401
+    held = {one["Occurrence_Id__c"]: one for one in salesforce.everything().values()}
+    assert len(salesforce.everything()) == len(held) == 401
+    for n, (own, _, _) in enumerate(rows):
+        assert (held[own]["Contact_Id__c"], held[own]["Times__c"]) == (f"003{n}", n)
+        assert str(held[own]["Occurred_At__c"]).startswith("2026-03-09T16:00:00")
