@@ -19,6 +19,9 @@ from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
 from activators.transport import Caller
 
+# The code of the first occurrence that was sent to a record which had to be created for it.
+CREATED = "RECORD_CREATED"
+
 
 class Jobs(Protocol):
     """How a CRM account takes very many records: a job is made, given its rows, and asked what became of them."""
@@ -130,6 +133,8 @@ class Events:
     properties: int
     # Whether an occurrence is a record, with a property for its own id.
     has_external_id: bool
+    # Whether a record can be created, by email, for an occurrence that has none.
+    creates: bool
     # Makes the part of an account that takes events, of the account and the property with an occurrence's id.
     open: Callable[[Any, str | None], EventDestination]
 

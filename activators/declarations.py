@@ -74,6 +74,8 @@ class _ActivationMeta(_Strict):
     kind: Kind = "properties"
     # Of events: the seed that says which are sent.
     events: str | None = None
+    # Of events: whether a record is created, by email, for those who have none.
+    create_contacts: bool = False
 
 
 class _EventPropertyMeta(_Strict):
@@ -197,11 +199,13 @@ def _events(  # noqa: PLR0913, PLR0917  what is declared, and where mistakes go
 ) -> tuple[EventType, ...]:
     """The events that an activation sends; none where it is not of events."""
     if meta.kind != "events":
-        if meta.events is not None:
-            what = "meta.activation.events: only an activation of kind events has them"
+        if meta.events is not None or meta.create_contacts:
+            what = "meta.activation: only an activation of kind events has events, or creates contacts for them"
             mistakes.append(Mistake(place, what, "drop it, or declare kind: events"))
         return ()
     wrong = list(misshapen(sync["columns"], meta.key, properties, connector))
+    if meta.create_contacts and connector.events is not None and not connector.events.creates:
+        wrong.append((f"no record of {connector.title} is created for an event", "drop create_contacts"))
     found: tuple[EventType, ...] = ()
     if meta.events is None:
         wrong.append(("meta.activation.events: missing", "name the seed that says which events are sent"))

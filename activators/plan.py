@@ -100,6 +100,9 @@ class ActivationPlan:
     sha256: str
     kind: Kind = "properties"
     external_id: str | None = None
+    # Records that are created first, by email, and a few of them.
+    creates: int = 0
+    created_samples: tuple[str, ...] = ()
 
     @property
     def planned(self) -> dict[str, Any]:
@@ -186,6 +189,7 @@ def _activation_plan(item: Mapping[str, Any]) -> ActivationPlan:
             "samples": tuple(Sample(**sample) for sample in item["samples"]),
             "reasons": tuple(Reason(**{**reason, "sample": Sample(**reason["sample"])}) for reason in item["reasons"]),
             "warnings": tuple(item["warnings"]),
+            "created_samples": tuple(item.get("created_samples", ())),
             "guards": Guards(**item["guards"]),
         }
     )

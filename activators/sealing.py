@@ -133,7 +133,9 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         from {activation.plan_relation}
         """,  # noqa: S608  a name from the manifest
     )
+    created = _created(connection, activation) if activation.kind == "events" else []
     calls = write_calls(activation.destination, changed, activation.kind)
+    calls += write_calls(activation.destination, len(created))
     sealed = ActivationPlan(
         name=activation.name,
         destination=activation.destination,
@@ -164,8 +166,24 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         sha256="",
         kind=activation.kind,
         external_id=activation.external_id,
+        creates=len(created),
+        created_samples=tuple(created[:_SAMPLES]),
     )
     return replace(sealed, warnings=tuple(tripped(activation.guards, sealed, quota)))
+
+
+def _created(connection: duckdb.DuckDBPyConnection, activation: Activation) -> list[str]:
+    """The addresses of those for whom a record is created first."""
+    found = rows(
+        connection,
+        f"""
+        select distinct json_extract_string(desired_value, '$.email') as email
+        from {activation.plan_relation}
+        where decision = 'send' and email is not null
+        order by email
+        """,  # noqa: S608  a name from the manifest
+    )
+    return [email for (email,) in found]
 
 
 def _retrying(connection: duckdb.DuckDBPyConnection, activation: Activation) -> Activation:

@@ -184,6 +184,8 @@ def run(done: Run) -> RenderableType:
             f"{item.values:,}",
             f"{item.calls:,}",
         )
+        if item.created:
+            parts.append(Text(f"{item.name}  created {_counted(item.created, 'record')}"))
         parts += [
             Text(f"{item.name}  {code}  e.g. {example}", style="yellow")
             for code, example in sorted(item.examples.items())
@@ -263,6 +265,9 @@ def _details(item: ActivationPlan) -> list[RenderableType]:
         )
         for reason in item.reasons
     ]
+    if item.creates:
+        some = ", ".join(item.created_samples)
+        samples.append(Text(f"  creates {_counted(item.creates, 'record')} first, such as {some}"))
     return [Text(item.name, style="bold"), *samples, *reasons]
 
 

@@ -213,6 +213,7 @@ CONNECTOR = Connector(
         name_rule="a name of a HubSpot event is up to 50 lower-case letters, digits and _, and starts with a letter",
         properties=events.PROPERTIES,
         has_external_id=False,
+        creates=True,
         open=lambda account, _: events.HubSpotEvents(account.caller),
     ),
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 import orjson
 
 from activators.activation import Activation, EventType, Family, Property
-from activators.connectors import Lacking, Probe
+from activators.connectors import CREATED, Lacking, Probe
 from activators.errors import VendorError
 from activators.hubspot.answers import DATED, body_of, code_of, expect, message_of
 from activators.journal import RecordChanges, Result, Stored
@@ -26,6 +26,7 @@ IN_FLIGHT = 6
 PROPERTIES = 50
 _DEFINITIONS = f"/events/{DATED}/event-definitions"
 _PAGE = 500
+_CONTACTS_PER_CALL = 100
 _TYPES: Mapping[Family, str] = {
     "string": "string",
     "number": "number",
@@ -47,6 +48,10 @@ class HubSpotEvents:
     jobs: None = None
     # By the name that we declare: the one that HubSpot takes, which begins with the account's id.
     _names: dict[str, str] = field(default_factory=dict, init=False)
+    # By address of those who had no contact: the contact's id, or why HubSpot does not make one.
+    _contacts: dict[str, str | Refusal] = field(default_factory=dict, init=False)
+    # Addresses whose contact we created, and have not told of yet.
+    _created: set[str] = field(default_factory=set, init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
@@ -70,10 +75,77 @@ class HubSpotEvents:
             if name not in names:
                 raise VendorError(f"HubSpot has no definition of event {name}; run `backhaul provision`")
 
-        async def attempt(some: Sequence[RecordChanges]) -> list[Result] | Refusal:
-            return await self._send([_occurrence(record, names) for record in some])
+        await self._make_contacts({email for record in records if (email := _stranger(record))})
+        refused = [record for record in records if isinstance(self._contacts.get(_stranger(record)), Refusal)]
 
-        return await isolate(attempt, records)
+        async def attempt(some: Sequence[RecordChanges]) -> list[Result] | Refusal:
+            return await self._send([self._occurrence(record, names) for record in some])
+
+        results = [self._without_contact(record) for record in refused]
+        sendable = [record for record in records if record not in refused] if refused else records
+        if sendable:
+            results += await isolate(attempt, sendable)
+        emails = {record.record_id: email for record in records if (email := _stranger(record))}
+        return [self._telling_of_contact(result, emails) for result in results] if emails else results
+
+    async def _make_contacts(self, emails: set[str]) -> None:
+        """Find the contact of each address, or create it. One call at a time, so that none is made twice."""
+        async with self._asking:
+            new = sorted(emails - self._contacts.keys())
+            for start in range(0, len(new), _CONTACTS_PER_CALL):
+                await self._upsert(new[start : start + _CONTACTS_PER_CALL])
+
+    async def _upsert(self, emails: Sequence[str]) -> None:
+        response = await self.caller.send(
+            "POST",
+            f"/crm/objects/{DATED}/contacts/batch/upsert",
+            json={"inputs": [{"id": one, "idProperty": "email", "properties": {"email": one}} for one in emails]},
+        )
+        if response.status_code in {httpx.codes.BAD_REQUEST, httpx.codes.CONFLICT}:
+            if len(emails) == 1:
+                body = body_of(response)
+                self._contacts[emails[0]] = Refusal(code_of(body, response), message_of(body, response))
+                return
+            # One address that HubSpot does not take refuses the whole call.
+            middle = len(emails) // 2
+            await self._upsert(emails[:middle])
+            await self._upsert(emails[middle:])
+            return
+        body = expect(response, httpx.codes.OK, httpx.codes.CREATED, httpx.codes.MULTI_STATUS)
+        with understanding(response, "HubSpot"):
+            # In any order.
+            for item in body["results"]:
+                email = str(item["properties"]["email"]).lower()
+                self._contacts[email] = str(item["id"])
+                if item.get("new"):
+                    self._created.add(email)
+        for email in emails:
+            lost = Refusal("NO_CONTACT", "HubSpot's answer does not name the contact of this address")
+            self._contacts.setdefault(email, lost)
+
+    def _without_contact(self, record: RecordChanges) -> Result:
+        refusal = self._contacts[_stranger(record)]
+        why = refusal if isinstance(refusal, Refusal) else Refusal("NO_CONTACT", "no contact")
+        return Result(record.record_id, "rejected", None, why.code, f"contact {_stranger(record)}: {why.message}")
+
+    def _telling_of_contact(self, result: Result, emails: Mapping[str, str]) -> Result:
+        """Say of the first occurrence of a contact that was created that it was."""
+        email = emails.get(result.record_id, "")
+        if result.status != "confirmed" or email not in self._created:
+            return result
+        self._created.remove(email)
+        return replace(result, code=CREATED, message=f"contact {self._contacts[email]} was created for {email}")
+
+    def _occurrence(self, record: RecordChanges, names: Mapping[str, str]) -> dict[str, Any]:
+        (change,) = record.changes
+        planned = orjson.loads(change.after or "{}")
+        return {
+            "eventName": names[change.property],
+            "uuid": record.record_id,
+            "occurredAt": planned["occurred_at"],
+            "objectId": planned["record"] or self._contacts[_stranger(record)],
+            "properties": planned["properties"],
+        }
 
     async def _send(self, occurrences: Sequence[Mapping[str, Any]]) -> list[Result] | Refusal:
         response = await self.caller.send(
@@ -200,17 +272,12 @@ class HubSpotEvents:
             params["after"] = after
 
 
-def _occurrence(record: RecordChanges, names: Mapping[str, str]) -> dict[str, Any]:
+def _stranger(record: RecordChanges) -> str:
+    """The address of somebody without a contact; empty where there is one, as nearly always."""
     (change,) = record.changes
-    planned = orjson.loads(change.after or "{}")
-    who = {"objectId": planned["record"]} if planned.get("record") else {"email": planned.get("email")}
-    return {
-        "eventName": names[change.property],
-        "uuid": record.record_id,
-        "occurredAt": planned["occurred_at"],
-        **who,
-        "properties": planned["properties"],
-    }
+    if change.after is None or change.after.startswith('{"record":"'):
+        return ""
+    return str(orjson.loads(change.after).get("email") or "").lower()
 
 
 def _definition(event: EventType) -> dict[str, Any]:

@@ -150,6 +150,7 @@ CONNECTOR = Connector(
         name_rule="the name of an event in Salesforce is a text of up to 80 characters",
         properties=500,
         has_external_id=True,
+        creates=False,
         open=lambda account, external_id: events.SalesforceEvents(account.session, external_id or ""),
     ),
 )

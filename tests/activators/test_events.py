@@ -315,3 +315,53 @@ def test_in_salesforce_an_occurrence_is_a_record_with_its_own_id(salesforce: Crm
     for n, (own, _, _) in enumerate(rows):
         assert (held[own]["Contact_Id__c"], held[own]["Times__c"]) == (f"003{n}", n)
         assert str(held[own]["Occurred_At__c"]).startswith("2026-03-09T16:00:00")
+
+
+def contacts(crm: Crm) -> dict[str, dict[str, Any]]:
+    """HubSpot's contacts: values by property, by id."""
+    found = crm._control.get("/records/hubspot/contacts").json()  # noqa: SLF001  the sandbox's own store
+    return {one["id"]: one["properties"] for one in found}
+
+
+def unknown_occurrence(email: str) -> tuple[str, str, str]:
+    own = str(uuid.uuid4())
+    payload = {"record": None, "email": email, "occurred_at": DAY, "properties": {"mark": own}}
+    return own, "report_seen", orjson.dumps(payload).decode()
+
+
+def test_a_contact_is_created_first_and_once_for_an_unknown_visitor(crm: Crm, tmp_path: Path) -> None:
+    provisioned(crm)
+    before = contacts(crm)
+    rows = [unknown_occurrence("new@stranger.example") for _ in range(3)] + [occurrence(crm.ids[0])]
+    known = next(values["email"] for values in before.values() if values.get("email"))
+    rows.append(unknown_occurrence(known.lower()))
+    plan = sealed(crm.activation, rows, tmp_path)
+    (item,) = plan.activations
+    assert (item.creates, set(item.created_samples)) == (2, {"new@stranger.example", known.lower()})
+    run = send(crm, plan, tmp_path / "journal")
+    assert (run.activations[0].confirmed, run.activations[0].created) == (5, 1)
+    after = contacts(crm)
+    (made,) = after.keys() - before.keys()
+    assert after[made]["email"] == "new@stranger.example"
+    owners = {one["properties"]["mark"]: one["objectId"] for one in recorded(crm)}
+    assert [owners[own] for own, _, _ in rows[:3]] == [made] * 3
+    assert after[owners[rows[4][0]]]["email"] == known
+    told = [
+        line for file in (tmp_path / "journal").glob("*.jsonl") for line in lines(file) if line["type"] == "outcome"
+    ]
+    codes = [one["code"] for line in told for one in line["results"] if one["code"]]
+    assert codes == ["RECORD_CREATED"]
+    # Sent once more: nobody is made again.
+    again = sealed(crm.activation, [unknown_occurrence("new@stranger.example")], tmp_path / "again")
+    assert send(crm, again, tmp_path / "again" / "journal").activations[0].created == 0
+    assert contacts(crm).keys() == after.keys()
+
+
+def test_an_address_that_hubspot_refuses_stops_only_its_own_events(crm: Crm, tmp_path: Path) -> None:
+    provisioned(crm)
+    rows = [unknown_occurrence("no address"), unknown_occurrence("second@stranger.example"), occurrence(crm.ids[0])]
+    run = send(crm, sealed(crm.activation, rows, tmp_path), tmp_path / "journal")
+    assert (run.activations[0].confirmed, run.activations[0].rejected, run.activations[0].created) == (2, 1, 1)
+    assert any("no address" in one for one in run.activations[0].examples.values())
+    found = marks(crm)
+    assert [found[own] for own, _, _ in rows] == [0, 1, 1]
