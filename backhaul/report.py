@@ -31,6 +31,7 @@ REASONS = {
     "already_filled": "filled already, and the column only fills",
     "theirs_wins": "edited in the CRM since we last wrote it, and theirs wins",
     "written_since": "a later run wrote it; take that one back first",
+    "unmatched": "no record is known of the one it happened to",
     "record_gone": "the record is not in the CRM any more",
     "edited_in_crm": "edited in the CRM since we last wrote it",
     "edited_since_landing": "edited in the CRM since it was last loaded",
