@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activators.connectors import Destination
+from activators.destinations import for_events
 from activators.errors import PlanError
 from activators.journal import History, Journal, journal_sizes, read_lines
 from activators.plan import Plan, latest_plan
@@ -84,6 +85,8 @@ async def apply_plan(  # noqa: PLR0913  what to send, where, and what is known o
         for activation in plan.activations:
             if activation.changes:
                 destination = destinations[activation.destination]
+                if activation.kind == "events":
+                    destination = for_events(activation.destination, destination, activation.external_id)
                 sender = Sender(activation, destination, journal, history, progress, stop, verify, keep_going)
                 done.append(await sender.send_all(plan.folder / activation.file))
             else:

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
-from activators.activation import Guards
+from activators.activation import Guards, Kind
 from activators.errors import PlanError
 from activators.journal import Change, RecordChanges
 
@@ -98,6 +98,11 @@ class ActivationPlan:
     sync_file: str
     file: str
     sha256: str
+    kind: Kind = "properties"
+    external_id: str | None = None
+    # Records that are created first, by email, and a few of them.
+    creates: int = 0
+    created_samples: tuple[str, ...] = ()
 
     @property
     def planned(self) -> dict[str, Any]:
@@ -188,6 +193,7 @@ def _activation_plan(item: Mapping[str, Any]) -> ActivationPlan:
             "samples": tuple(Sample(**sample) for sample in item["samples"]),
             "reasons": tuple(Reason(**{**reason, "sample": Sample(**reason["sample"])}) for reason in item["reasons"]),
             "warnings": tuple(item["warnings"]),
+            "created_samples": tuple(item.get("created_samples", ())),
             "guards": Guards(**item["guards"]),
         }
     )

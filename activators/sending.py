@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from activators.breaker import Breaker
-from activators.connectors import Destination, Jobs
+from activators.connectors import CREATED, Destination, Jobs
 from activators.errors import ActivationError, PlanError, RefusedAlike, RefusedThroughout
 from activators.journal import History, Journal, RecordChanges, Result, Status, read_batch
 from activators.limits import Usage
@@ -33,6 +33,8 @@ class Applied:
     unknown: int = 0
     calls: int = 0
     values: int = 0
+    # Records that had to be created first.
+    created: int = 0
     examples: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -51,11 +53,12 @@ class Applied:
             case "confirmed":
                 self.confirmed += 1
                 self.values += len(record.changes)
+                self.created += result.code == CREATED
             case "rejected":
                 self.rejected += 1
             case "unknown":
                 self.unknown += 1
-        if result.status != "confirmed":
+        if result.status != "confirmed" or result.code == CREATED:
             self.examples.setdefault(
                 f"{result.code or result.status}",
                 f"{result.record_id}: {result.message or 'no answer'}",

@@ -36,6 +36,7 @@ REASONS = {
     "already_filled": "filled already, and the column only fills",
     "theirs_wins": "edited in the CRM since we last wrote it, and theirs wins",
     "written_since": "a later run wrote it; take that one back first",
+    "unmatched": "no record is known of the one it happened to",
     "record_gone": "the record is not in the CRM any more",
     "edited_in_crm": "edited in the CRM since we last wrote it",
     "edited_since_landing": "edited in the CRM since it was last loaded",
@@ -194,6 +195,8 @@ def run(done: Run) -> RenderableType:
             f"{item.values:,}",
             f"{item.calls:,}",
         )
+        if item.created:
+            parts.append(Text(f"{item.name}  created {_counted(item.created, 'record')}"))
         parts += [
             text(f"{item.name}  {code}  e.g. {example}", "yellow") for code, example in sorted(item.examples.items())
         ]
@@ -273,6 +276,9 @@ def _details(item: ActivationPlan) -> list[RenderableType]:
         )
         for reason in item.reasons
     ]
+    if item.creates:
+        some = ", ".join(item.created_samples)
+        samples.append(Text(f"  creates {_counted(item.creates, 'record')} first, such as {some}"))
     return [Text(item.name, style="bold"), *samples, *reasons]
 
 

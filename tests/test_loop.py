@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import orjson
 import pytest
 
+from activators.activation import Activation
 from activators.errors import PlanError, Unreachable
 from activators.plan import Plan, read_changes
 from activators.values import same_value
 from activators.written import read_runs, read_writes
 from backhaul import steps
+from sandbox.metrics import used_daily
+from sandbox.world import build_world
 from tests.activators.conftest import metadata
-from tests.conftest import CRM_SIDE, Loop, looping
+from tests.conftest import AS_OF, CRM_SIDE, ROOT, Loop, looping
 
 EVERYTHING = ("--exclude-resource-type", "unit_test")
 OBJECTS = {
@@ -55,6 +61,9 @@ FILLS = {
         },
     },
 }
+
+
+EVENTS = "hubspot_events"
 
 
 def record_writes(loop: Loop) -> int:
@@ -101,9 +110,14 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         yield running
 
 
-def test_before_provisioning_nothing_can_be_sent_and_the_plan_says_why(loop: Loop) -> None:
+def updating(loop: Loop) -> list[Activation]:
+    """The activations that write properties of records."""
+    return [item for item in steps.activations(loop.settings) if item.kind == "properties"]
+
+
+def test_before_provisioning_no_property_can_be_written_and_the_plan_says_why(loop: Loop) -> None:
     plan = loop.plan()
-    assert plan.changes == 0
+    assert {item.name for item in plan.activations if item.changes} == {EVENTS}
     assert {(reason.decision, reason.reason) for item in plan.activations for reason in item.reasons} >= {
         ("invalid", "missing_property")
     }
@@ -113,7 +127,7 @@ def test_provisioning_creates_what_is_missing_and_only_once(loop: Loop) -> None:
     declared = steps.activations(loop.settings)
     first = steps.provision(loop.settings, declared)
     assert {item.activation: len(item.created) for item in first} == {
-        item.name: len(item.properties) for item in declared
+        item.name: len(item.events or item.properties) for item in declared
     }
     assert all(not item.created for item in steps.provision(loop.settings, declared))
 
@@ -122,11 +136,11 @@ def test_applying_the_plan_makes_the_crms_say_what_the_models_say(loop: Loop) ->
     loop.load("hubspot", "salesforce", "pendo")
     loop.build(*CRM_SIDE)
     plan = loop.plan()
-    assert {item.name for item in plan.activations if item.changes} == set(OBJECTS)
+    assert {item.name for item in plan.activations if item.changes} == {*OBJECTS, EVENTS}
     run = loop.apply(plan)
     assert run.complete
     assert sum(item.values for item in run.activations) == plan.changes
-    for activation in steps.activations(loop.settings):
+    for activation in updating(loop):
         columns = [item.column for item in activation.properties]
         wanted = loop.rows(f"select {activation.key}, {', '.join(columns)} from {activation.sync_relation}")
         records = stored(loop, activation.name)
@@ -205,8 +219,68 @@ def assert_pendo_is_true(loop: Loop, kind: str) -> None:
             assert same_value(families[name], str(value), str(expected[name])), (product_id, name)
 
 
+def recorded(loop: Loop) -> list[tuple[str, str, str, float, object, object]]:
+    """Every occurrence in HubSpot: contact, event, moment, count, minutes and account."""
+    key = loop.settings.hubspot_access_token.get_secret_value()
+    with httpx.Client(
+        base_url=loop.settings.hubspot_base_url, headers={"Authorization": f"Bearer {key}"}, timeout=60
+    ) as http:
+        defined = http.get("/events/2026-09/event-definitions").raise_for_status().json()["results"]
+        names = {one["fullyQualifiedName"]: one["name"] for one in defined}
+        found: list[dict[str, Any]] = []
+        for name in names:
+            params = {"eventType": name, "limit": "1000"}
+            while params:
+                body = http.get("/events/event-occurrences/2026-09", params=params).raise_for_status().json()
+                found += body["results"]
+                after = body.get("paging", {}).get("next", {}).get("after")
+                params = {**params, "after": after} if after else {}
+    return [
+        (
+            one["objectId"],
+            names[one["eventType"]],
+            one["occurredAt"][:19],
+            float(one["properties"]["event_count"]),
+            float(one["properties"]["minutes"]) if "minutes" in one["properties"] else None,
+            one["properties"].get("account_id"),
+        )
+        for one in found
+    ]
+
+
+def true_occurrences(loop: Loop, as_of: dt.date) -> list[tuple[str, str, str, float, object, object]]:
+    """What HubSpot must have been told, by who was active in which minute and by the sandbox's own matches."""
+    truth: Any = loop.ask("/truth/matches")
+    contacts = {
+        one["product_id"]: one["record_id"]
+        for one in truth["matches"]
+        if (one["crm"], one["object"]) == ("hubspot", "contacts")
+    }
+    with (ROOT / "seeds" / "sent_events.csv").open(newline="") as lines:
+        chosen = {(row["kind"].removesuffix("_type"), row["tagged_id"]): row for row in csv.DictReader(lines)}
+    world = build_world(11, 200, AS_OF)
+    closed = [as_of - dt.timedelta(days=ago) for ago in range(10, 40)]
+    wanted = []
+    for (visitor, account, kind, thing, day), (minutes, events) in used_daily(world, as_of, closed).items():
+        event = chosen.get((kind, thing))
+        if event is not None and visitor in contacts:
+            noon = dt.datetime.combine(day, dt.time(12), ZoneInfo("America/New_York")).astimezone(dt.UTC)
+            carried = event["properties"].split()
+            wanted.append(
+                (
+                    contacts[visitor],
+                    event["event_name"],
+                    noon.isoformat()[:19],
+                    float(events),
+                    float(minutes) if "minutes" in carried else None,
+                    account,
+                )
+            )
+    return wanted
+
+
 def test_only_matched_records_were_touched(loop: Loop) -> None:
-    for activation in steps.activations(loop.settings):
+    for activation in updating(loop):
         matched = {str(row[0]) for row in loop.rows(f"select {activation.key} from {activation.sync_relation}")}
         names = [item.name for item in activation.properties]
         touched = {
@@ -240,6 +314,12 @@ def test_the_second_plan_is_empty_and_costs_no_write(loop: Loop) -> None:
     assert record_writes(loop) == before
 
 
+def test_every_event_in_hubspot_is_the_worlds_and_of_the_right_contact(loop: Loop) -> None:
+    wanted = true_occurrences(loop, AS_OF)
+    assert len(wanted) > 20
+    assert sorted(recorded(loop), key=str) == sorted(wanted, key=str)
+
+
 def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop: Loop) -> None:
     edited = str(
         loop.rows("select min(contact_id) from activations.sync_hubspot__contacts where active_days_last_30 > 3")[0][0]
@@ -269,8 +349,13 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     before = {name: stored(loop, name) for name in OBJECTS}
     plan = loop.plan()
     changes = planned(plan)
-    assert 0 < len(changes) < sum(item.records for item in plan.activations) * 13
+    assert 0 < len(changes) < sum(item.records for item in plan.activations if item.name != EVENTS) * 13
+    sent_events = [key for key in changes if key[0] == EVENTS]
+    # The day that is closed now, and none that was sent before.
+    assert sent_events
     for (name, record_id, prop), after in changes.items():
+        if name == EVENTS:
+            continue
         now = before[name][record_id].get(prop)
         assert str(now or "") != str(after or ""), (name, record_id, prop)
     assert ("hubspot_contacts", edited, "usage_active_days_30d") not in changes
@@ -327,7 +412,7 @@ def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) ->
     loop.load("ledger")
     loop.build(*CRM_SIDE)
     assert loop.rows("select * from audit.current_rejects") == []
-    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(6, 6)]
+    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(7, 7)]
 
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,7 +469,8 @@ def test_after_a_merge_in_the_crm_only_the_survivor_is_written_to(loop: Loop) ->
 
 def test_undo_restores_what_a_run_replaced_except_what_a_person_edited_since(loop: Loop) -> None:
     run = next(item for item in read_runs(loop.settings.journal) if item.status == "complete")
-    writes = list(read_writes(loop.settings.journal, run.run_id))
+    # What has happened stays so.
+    writes = [item for item in read_writes(loop.settings.journal, run.run_id) if item.activation != EVENTS]
     contacts = stored(loop, "hubspot_contacts")
     edited, edited_property = next(
         (item.record.record_id, change.property)

@@ -22,6 +22,14 @@ hubspot_contacts as (
 
 ),
 
+-- Occurrences: nothing of them is landed.
+hubspot_events as (
+
+    select occurrence_id as record_id
+    from {{ ref('sync_hubspot__events') }}
+
+),
+
 salesforce_accounts as (
 
     select salesforce_accounts.account_id as record_id
@@ -77,6 +85,14 @@ records as (
         'contacts' as object,
         record_id
     from hubspot_contacts
+
+    union all
+
+    select
+        'hubspot' as destination,
+        'events' as object,
+        record_id
+    from hubspot_events
 
     union all
 
