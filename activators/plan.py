@@ -175,7 +175,7 @@ def read_changes(file: Path) -> Iterator[RecordChanges]:
     """What a sealed plan sends, record by record, in a few megabytes whatever the plan's size."""
     rows = (
         row
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000)
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=1_000)
         for row in batch.to_pylist()
         if row["decision"] == "send"
     )

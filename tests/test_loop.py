@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,7 +33,7 @@ OBJECTS = {
     "pendo_visitors": ("pendo", "visitor", "visitor_id"),
     "pendo_accounts": ("pendo", "account", "account_id"),
 }
-WRITES = ("/batch/update", "/composite/sobjects", "/custom/value")
+WRITES = ("/batch/update", "/batch/upsert", "/send/batch", "/composite/sobjects", "/custom/value")
 # Which property of which CRM's record fills a metadata field; `email` is its owner's.
 FILLS = {
     "visitor": {
@@ -61,8 +62,6 @@ FILLS = {
         },
     },
 }
-
-
 EVENTS = "hubspot_events"
 
 
@@ -248,6 +247,12 @@ def recorded(loop: Loop) -> list[tuple[str, str, str, float, object, object]]:
     ]
 
 
+def sent_events() -> list[dict[str, str]]:
+    """The rows of the seed that chooses events."""
+    with (ROOT / "seeds" / "sent_events.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 def true_occurrences(loop: Loop, as_of: dt.date) -> list[tuple[str, str, str, float, object, object]]:
     """What HubSpot must have been told, by who was active in which minute and by the sandbox's own matches."""
     truth: Any = loop.ask("/truth/matches")
@@ -256,8 +261,7 @@ def true_occurrences(loop: Loop, as_of: dt.date) -> list[tuple[str, str, str, fl
         for one in truth["matches"]
         if (one["crm"], one["object"]) == ("hubspot", "contacts")
     }
-    with (ROOT / "seeds" / "sent_events.csv").open(newline="") as lines:
-        chosen = {(row["kind"].removesuffix("_type"), row["tagged_id"]): row for row in csv.DictReader(lines)}
+    chosen = {(row["kind"].removesuffix("_type"), row["tagged_id"]): row for row in sent_events()}
     world = build_world(11, 200, AS_OF)
     closed = [as_of - dt.timedelta(days=ago) for ago in range(10, 40)]
     wanted = []
@@ -304,19 +308,68 @@ def test_the_ledger_alone_makes_the_next_plan_empty(loop: Loop) -> None:
     assert all(item.changes == item.held == item.invalid == 0 for item in plan.activations)
 
 
-def test_the_second_plan_is_empty_and_costs_no_write(loop: Loop) -> None:
+def true_usage(of: dict[str, Any]) -> dict[str, str | None]:
+    """By column, what a CRM must hold of a visitor or an account that was used so; in units and hundredths of it."""
+    said: dict[str, str | None] = {
+        # CRMs keep whole seconds.
+        f"{name}_at": None if of[name] is None else str(of[name] // 1000 * 1000)
+        for name in ("first_visit", "last_visit")
+    }
+    for days, window in of["windows"].items():
+        said[f"active_days_last_{days}"] = str(window["active_days"])
+        said[f"minutes_last_{days}"] = str(window["minutes"])
+        said[f"usage_trend_percent_last_{days}"] = rounded(window["trending_percent"], "0.01")
+    if "visitors" in of:
+        said |= {"nps_score": rounded(of["nps_score"], "0.1"), "poll_average": rounded(of["poll_average"], "0.01")}
+        return said | {"visitor_count": str(of["visitors"])}
+    return said | {
+        name: None if of[name] is None else str(of[name]) for name in ("latest_nps_rating", "latest_poll_response")
+    }
+
+
+def rounded(value: float | None, places: str) -> str | None:
+    return None if value is None else str(Decimal(repr(value)).quantize(Decimal(places), ROUND_HALF_UP))
+
+
+def assert_usage_is_true(loop: Loop, activation: Activation) -> None:
+    """Every value in a CRM is what the world's own minutes say of the match, and nobody else has one."""
+    metrics, matches = loop.ask("/truth/metrics"), loop.ask("/truth/matches")["matches"]
+    vendor, kind, _ = OBJECTS[activation.name]
+    wanted = {
+        one["record_id"]: true_usage(metrics[f"{one['product_object']}s"][one["product_id"]])
+        for one in matches
+        if (one["crm"], one["object"]) == (vendor, kind)
+    }
+    assert len(wanted) > 3
+    for record_id, record in stored(loop, activation.name).items():
+        expected = wanted.get(record_id, {})
+        assert not expected or expected.keys() == {item.column for item in activation.properties}
+        for item in activation.properties:
+            said = record.get(item.name)
+            text = None if said is None else str(said)
+            assert same_value(item.type.family, text, expected.get(item.column)), (record_id, item.name)
+
+
+def test_a_round_trip_ends_with_every_value_as_the_world_has_it_and_nothing_left_to_send(loop: Loop) -> None:
+    """CRM properties are in Pendo, usage is in both CRMs, events are in HubSpot, and the second run is empty."""
     before = record_writes(loop)
+    assert before > len(OBJECTS)
     loop.load()
     loop.build(*EVERYTHING)
     plan = loop.plan()
-    assert plan.changes == 0
-    assert all(item.held == item.invalid == 0 for item in plan.activations)
+    assert {item.name for item in plan.activations} == {*OBJECTS, EVENTS}
+    assert all(item.changes == item.held == item.invalid == 0 for item in plan.activations)
+    assert loop.apply(plan).complete
     assert record_writes(loop) == before
 
-
-def test_every_event_in_hubspot_is_the_worlds_and_of_the_right_contact(loop: Loop) -> None:
+    assert_pendo_is_true(loop, "visitor")
+    assert_pendo_is_true(loop, "account")
+    for activation in updating(loop):
+        if activation.destination != "pendo":
+            assert_usage_is_true(loop, activation)
     wanted = true_occurrences(loop, AS_OF)
-    assert len(wanted) > 20
+    assert {row["kind"] for row in sent_events()} == {"page", "feature", "track_type"}
+    assert {name for _, name, *_ in wanted} == {row["event_name"] for row in sent_events()}
     assert sorted(recorded(loop), key=str) == sorted(wanted, key=str)
 
 
