@@ -100,6 +100,8 @@ class ActivationPlan:
     sha256: str
     kind: Kind = "properties"
     external_id: str | None = None
+    # By event: the occurrences that would be sent.
+    occurrences: Mapping[str, int] = field(default_factory=dict)
     # Records that are created first, by email, and a few of them.
     creates: int = 0
     created_samples: tuple[str, ...] = ()

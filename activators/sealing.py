@@ -176,10 +176,26 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         sha256="",
         kind=activation.kind,
         external_id=activation.external_id,
+        occurrences=_occurrences(connection, activation) if activation.kind == "events" else {},
         creates=len(created),
         created_samples=tuple(created[:_SAMPLES]),
     )
     return replace(sealed, warnings=tuple(line for _, line in tripped(sealed)))
+
+
+def _occurrences(connection: duckdb.DuckDBPyConnection, activation: Activation) -> dict[str, int]:
+    """By event: how many occurrences would be sent."""
+    found = rows(
+        connection,
+        f"""
+        select property, count(*)
+        from {activation.plan_relation}
+        where decision = 'send'
+        group by property
+        order by property
+        """,  # noqa: S608  a name from the manifest
+    )
+    return dict(found)
 
 
 def _created(connection: duckdb.DuckDBPyConnection, activation: Activation) -> list[str]:

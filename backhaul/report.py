@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 from typing import Any
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from activators.apply import Run
 from activators.check import Asked, Checked
-from activators.plan import ActivationPlan, Plan, shown
+from activators.plan import ActivationPlan, Plan, Sample, shown
 from activators.provision import Provisioned
 from activators.written import RunSummary, Write
 from backhaul.logbook import SyncSummary
@@ -268,18 +269,28 @@ def history(writes: Iterable[Write]) -> RenderableType:
 def _details(item: ActivationPlan) -> list[RenderableType]:
     if not item.samples and not item.reasons:
         return []
-    samples = [text(f"  {sample}") for sample in item.samples]
+    told = occurrence if item.kind == "events" else str
+    counts = [text(f"  {', '.join(f'{name} {count:,}' for name, count in item.occurrences.items())}")]
+    samples = [text(f"  {told(sample)}") for sample in item.samples]
     reasons = [
         text(
             f"  {DECIDED[reason.decision]} {reason.values:,}: {REASONS.get(reason.reason, reason.reason)}, "
-            f"as in {reason.sample}"
+            f"as in {told(reason.sample)}"
         )
         for reason in item.reasons
     ]
     if item.creates:
         some = ", ".join(item.created_samples)
-        samples.append(Text(f"  creates {_counted(item.creates, 'record')} first, such as {some}"))
-    return [Text(item.name, style="bold"), *samples, *reasons]
+        samples.append(text(f"  creates {_counted(item.creates, 'record')} first, such as {some}"))
+    return [Text(item.name, style="bold"), *(counts if item.occurrences else []), *samples, *reasons]
+
+
+def occurrence(sample: Sample) -> str:
+    """An occurrence as a person reads it: what happened, to whom, when, and what it carries."""
+    planned = json.loads(sample.after or "{}")
+    whose = planned.get("record") or planned.get("email") or "nobody known"
+    carried = ", ".join(f"{name} {value}" for name, value in planned.get("properties", {}).items())
+    return f"{sample.property} of {whose} at {planned.get('occurred_at')}: {carried}"
 
 
 def _counted(count: int, noun: str) -> str:
