@@ -12,7 +12,7 @@ from pathlib import Path
 from activators.connectors import Destination
 from activators.destinations import for_events
 from activators.errors import PlanError
-from activators.journal import History, Journal, journal_sizes, read_lines
+from activators.journal import CREATED, History, Journal, journal_sizes, read_lines
 from activators.plan import Plan, latest_plan
 from activators.sending import Applied, Progress, Sender
 from activators.stopping import stopping_on_signals
@@ -88,7 +88,10 @@ async def apply_plan(  # noqa: PLR0913  what to send, where, and what is known o
             if activation.changes:
                 destination = destinations[activation.destination]
                 if activation.kind == "events":
-                    destination = for_events(activation.destination, destination, activation.external_id)
+                    destination = taking = for_events(activation.destination, destination, activation.external_id)
+                    if history is not None:
+                        said = {result.message or "" for result in history.remarks.values() if result.code == CREATED}
+                        taking.resume(plan.landings.get(activation.destination), said)
                 sender = Sender(activation, destination, journal, history, progress, stop, verify, keep_going)
                 done.append(await sender.send_all(plan.folder / activation.file))
             else:

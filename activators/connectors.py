@@ -6,9 +6,10 @@ a whole one.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,9 +19,6 @@ from activators.activation import Activation, Family, Kind, Property
 from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
 from activators.transport import Caller
-
-# The code of the first occurrence that was sent to a record which had to be created for it.
-CREATED = "RECORD_CREATED"
 
 
 class Jobs(Protocol):
@@ -119,6 +117,12 @@ class EventDestination(Destination, Protocol):
 
     async def define(self, activation: Activation) -> None:
         """Create what the activation's events lack."""
+
+    def resume(self, landed_at: dt.datetime | None, told: Collection[str]) -> None:
+        """Learn of an attempt that ended early: when its plan's landing was, and what it said of records it created.
+
+        A record that is newer than the landing, and of which nothing was said, is that attempt's.
+        """
 
 
 @dataclass(frozen=True, slots=True)

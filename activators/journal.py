@@ -21,6 +21,8 @@ import orjson
 from activators.errors import PlanError
 
 Status = Literal["confirmed", "rejected", "unknown"]
+# The code of the first occurrence that was sent to a record which had to be created for it.
+CREATED = "RECORD_CREATED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ class History:
     answered: Mapping[tuple[str, str], Status]
     intended: frozenset[tuple[str, str]]
     ended: bool
-    # What the vendor said of the records that it refused.
-    rejections: Mapping[tuple[str, str], Result] = field(default_factory=dict)
+    # What was said of the records that were refused, and of those for which another was created.
+    remarks: Mapping[tuple[str, str], Result] = field(default_factory=dict)
     # By batch: the vendor's job that took it, while no outcome is known.
     jobs: Mapping[int, OpenJob] = field(default_factory=dict)
 
@@ -281,7 +283,7 @@ def read_batch(path: Path, batch: int) -> list[RecordChanges]:
 def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
     answered: dict[tuple[str, str], Status] = {}
     intended: set[tuple[str, str]] = set()
-    rejections: dict[tuple[str, str], Result] = {}
+    remarks: dict[tuple[str, str], Result] = {}
     jobs: dict[int, OpenJob] = {}
     activation_of: dict[int, str] = {}
     ended = False
@@ -296,12 +298,12 @@ def _history(run_id: str, lines: Iterator[Mapping[str, Any]]) -> History:
             for item in line["results"]:
                 key = activation_of[line["batch"]], item["id"]
                 answered[key] = item["status"]
-                if item["status"] == "rejected":
-                    rejections[key] = result_of(item)
+                if item["status"] == "rejected" or item["code"] == CREATED:
+                    remarks[key] = result_of(item)
         elif line["type"] == "end":
             ended = True
     last_batch = max(activation_of, default=0)
-    return History(run_id, last_batch, answered, frozenset(intended), ended, rejections, jobs)
+    return History(run_id, last_batch, answered, frozenset(intended), ended, remarks, jobs)
 
 
 def record_changes(record: Mapping[str, Any]) -> RecordChanges:

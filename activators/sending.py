@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from activators.breaker import Breaker
-from activators.connectors import CREATED, Destination, Jobs
+from activators.connectors import Destination, Jobs
 from activators.errors import ActivationError, PlanError, RefusedAlike, RefusedThroughout
-from activators.journal import History, Journal, RecordChanges, Result, Status, read_batch
+from activators.journal import CREATED, History, Journal, RecordChanges, Result, Status, read_batch
 from activators.limits import Usage
 from activators.plan import ActivationPlan, read_changes
 from activators.stopping import Stop
@@ -283,7 +283,7 @@ class Sender:
             key = name, record.record_id
             status = self.history.answered.get(key) if self.history else None
             if self.history and status in {"confirmed", "rejected"}:
-                self._count(record, self.history.rejections.get(key) or Result(record.record_id, status))
+                self._count(record, self.history.remarks.get(key) or Result(record.record_id, status))
             else:
                 yield record
 

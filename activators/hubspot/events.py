@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +12,10 @@ import httpx
 import orjson
 
 from activators.activation import Activation, EventType, Family, Property
-from activators.connectors import CREATED, Lacking, Probe
+from activators.connectors import Lacking, Probe
 from activators.errors import VendorError
 from activators.hubspot.answers import DATED, body_of, code_of, expect, message_of
-from activators.journal import RecordChanges, Result, Stored
+from activators.journal import CREATED, RecordChanges, Result, Stored
 from activators.limits import Usage
 from activators.transport import Caller, Refusal, isolate, time_before, understanding
 
@@ -52,6 +53,9 @@ class HubSpotEvents:
     _contacts: dict[str, str | Refusal] = field(default_factory=dict, init=False)
     # Addresses whose contact we created, and have not told of yet.
     _created: set[str] = field(default_factory=set, init=False)
+    # Of an attempt that ended early: when its plan's landing was, and what it said of contacts.
+    _landed_at: dt.datetime | None = field(default=None, init=False)
+    _told: frozenset[str] = field(default=frozenset(), init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
@@ -117,11 +121,24 @@ class HubSpotEvents:
             for item in body["results"]:
                 email = str(item["properties"]["email"]).lower()
                 self._contacts[email] = str(item["id"])
-                if item.get("new"):
+                if self._is_ours(item) and self._remark(email) not in self._told:
                     self._created.add(email)
         for email in emails:
             lost = Refusal("NO_CONTACT", "HubSpot's answer does not name the contact of this address")
             self._contacts.setdefault(email, lost)
+
+    def resume(self, landed_at: dt.datetime | None, told: Collection[str]) -> None:
+        """Tell of contacts that an attempt created which ended before it could; see the protocol."""
+        self._landed_at, self._told = landed_at, frozenset(told)
+
+    def _is_ours(self, contact: Mapping[str, Any]) -> bool:
+        """Whether we created a contact: just now or, since it is newer than the landing, before the run ended early."""
+        if contact.get("new") or self._landed_at is None:
+            return bool(contact.get("new"))
+        return dt.datetime.fromisoformat(contact["createdAt"]) >= self._landed_at
+
+    def _remark(self, email: str) -> str:
+        return f"contact {self._contacts[email]} was created for {email}"
 
     def _without_contact(self, record: RecordChanges) -> Result:
         refusal = self._contacts[_stranger(record)]
@@ -131,10 +148,13 @@ class HubSpotEvents:
     def _telling_of_contact(self, result: Result, emails: Mapping[str, str]) -> Result:
         """Say of the first occurrence of a contact that was created that it was."""
         email = emails.get(result.record_id, "")
-        if result.status != "confirmed" or email not in self._created:
+        if email not in self._created:
             return result
+        if result.status != "confirmed":
+            # The next one that arrives is the first; should there be none, this says it.
+            return replace(result, message=f"{result.message}; {self._remark(email)}")
         self._created.remove(email)
-        return replace(result, code=CREATED, message=f"contact {self._contacts[email]} was created for {email}")
+        return replace(result, code=CREATED, message=self._remark(email))
 
     def _occurrence(self, record: RecordChanges, names: Mapping[str, str]) -> dict[str, Any]:
         (change,) = record.changes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,9 @@ class SalesforceEvents:
         await fields.create(
             self.session, activation, [item for item in activation.properties if item.name.lower() not in found]
         )
+
+    def resume(self, landed_at: dt.datetime | None, told: Collection[str]) -> None:
+        """Nobody is created for an event."""
 
     async def definitions(self, object_type: str) -> dict[str, str]:
         """The type of every field that the integration user can see, by lower-case name."""

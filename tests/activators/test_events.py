@@ -79,6 +79,8 @@ def sealed(declared: Activation, rows: Sequence[tuple[str, str, str]], folder: P
             """
             create schema plans;
             create schema activations;
+            create schema hubspot;
+            create table hubspot.reads as select timestamptz '2026-03-20 00:00:00+00' as read_at;
             create table plans.int_crm_quotas (crm varchar, daily_calls bigint, remaining_calls bigint);
             create table plans.int_crm_properties (crm varchar, object varchar, property varchar, fingerprint varchar);
             create table plans.plan_contacts (
@@ -220,11 +222,14 @@ def test_killed_at_any_step_each_occurrence_is_recorded_exactly_once(
 ) -> None:
     provisioned(crm)
     every: list[str] = []
+    told_of: set[str] = set()
+    before = contacts(crm)
     steps = 0
     with warm_driver() as driver:
         for steps in range(1, SURELY_PAST_THE_END):
             folder = tmp_path / str(steps)
-            rows = [occurrence(crm.ids[n]) for n in range(5)]
+            # The stranger's goes first or last or between, as its id falls.
+            rows = [*(occurrence(crm.ids[n]) for n in range(4)), unknown_occurrence(f"step{steps}@killed.example")]
             every += [own for own, _, _ in rows]
             task = {
                 "plan": str(sealed(crm.activation, rows, folder).folder),
@@ -238,14 +243,22 @@ def test_killed_at_any_step_each_occurrence_is_recorded_exactly_once(
                 break
             # A run that was killed before it had said what it is left an empty file; no run has its name again.
             assert not run(driver, {**task, "run_id": "run-2", "kill_at": None})
-            written = {line["type"] for file in (folder / "journal").glob("*.jsonl") for line in lines(file)}
-            assert "end" in written
+            written = [line for file in (folder / "journal").glob("*.jsonl") for line in lines(file)]
+            assert "end" in {line["type"] for line in written}
+            # Whoever was made is told of once, whichever attempt did it.
+            results = [one for line in written if line["type"] == "outcome" for one in line["results"]]
+            (told,) = (one["message"] for one in results if one["code"] == "RECORD_CREATED")
+            assert told.endswith(f"was created for step{steps}@killed.example")
+            told_of.add(told.split()[1])
     record_property("told", f"events: killed at each of {steps - 1} steps")
     # Before, in and after each line of the journal (the run, three intents, three outcomes, the end), and before and
-    # after each call (the definitions, three batches).
-    assert steps - 1 >= 8 * 3 + 4 * 2
+    # after each call (the definitions, the stranger's contact, three batches).
+    assert steps - 1 >= 8 * 3 + 5 * 2
     found = marks(crm)
     assert [found[own] for own in every] == [1] * len(every)
+    made = contacts(crm).keys() - before.keys()
+    assert len(made) == steps
+    assert told_of < made
 
 
 def run(driver: Any, task: dict[str, Any]) -> bool:
