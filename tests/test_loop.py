@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
+import shutil
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 import orjson
 import pytest
 
 from activators.activation import Activation
-from activators.errors import PlanError, Unreachable
+from activators.errors import DeclarationError, PlanError, Unreachable
 from activators.plan import Plan, read_changes
 from activators.values import same_value
 from activators.written import read_runs, read_writes
 from backhaul import steps
-from sandbox.metrics import used_daily
+from backhaul.transform import Transform
 from sandbox.world import build_world
 from tests.activators.conftest import metadata
 from tests.conftest import AS_OF, CRM_SIDE, ROOT, Loop, looping
+from tests.occurrences import Occurrence, sent_events, true_occurrences
 
 EVERYTHING = ("--exclude-resource-type", "unit_test")
 OBJECTS = {
@@ -63,6 +63,38 @@ FILLS = {
     },
 }
 EVENTS = "hubspot_events"
+
+
+# The declaration of HubSpot's events, for a custom object: the records have an own id, and show whose they are.
+OF_SALESFORCE = """
+models:
+  - name: sync_salesforce__events
+    description: What happened in the product and Salesforce should know of, one row per occurrence.
+    columns:
+      - name: occurrence_id
+        data_type: varchar(36)
+        constraints: [{type: not_null}, {type: primary_key}]
+        config: {meta: {property: Occurrence_Id__c, label: Occurrence}}
+      - {name: event_name, data_type: varchar, config: {meta: {property: Event__c, label: Event}}}
+      - {name: record_id, data_type: varchar, config: {meta: {property: Contact_Id__c, label: Contact}}}
+      - {name: email, data_type: varchar}
+      - name: occurred_at
+        data_type: timestamp with time zone
+        config: {meta: {property: Occurred_At__c, label: Occurred at}}
+      - {name: event_count, data_type: bigint, config: {meta: {property: Times__c, label: Times}}}
+      - {name: minutes, data_type: bigint, config: {meta: {property: Minutes__c, label: Minutes}}}
+      - {name: account_id, data_type: varchar, config: {meta: {property: Product_Account__c, label: Product account}}}
+
+exposures:
+  - name: salesforce_events
+    type: application
+    owner: {name: RevOps, email: revops@example.com}
+    depends_on: [ref('sync_salesforce__events')]
+    config:
+      meta:
+        activation:
+          {destination: salesforce, object: Product_Event__c, key: occurrence_id, kind: events, events: sent_events}
+"""
 
 
 def record_writes(loop: Loop) -> int:
@@ -218,8 +250,8 @@ def assert_pendo_is_true(loop: Loop, kind: str) -> None:
             assert same_value(families[name], str(value), str(expected[name])), (product_id, name)
 
 
-def recorded(loop: Loop) -> list[tuple[str, str, str, float, object, object]]:
-    """Every occurrence in HubSpot: contact, event, moment, count, minutes and account."""
+def recorded(loop: Loop) -> list[Occurrence]:
+    """Every occurrence in HubSpot."""
     key = loop.settings.hubspot_access_token.get_secret_value()
     with httpx.Client(
         base_url=loop.settings.hubspot_base_url, headers={"Authorization": f"Bearer {key}"}, timeout=60
@@ -245,42 +277,6 @@ def recorded(loop: Loop) -> list[tuple[str, str, str, float, object, object]]:
         )
         for one in found
     ]
-
-
-def sent_events() -> list[dict[str, str]]:
-    """The rows of the seed that chooses events."""
-    with (ROOT / "seeds" / "sent_events.csv").open(newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def true_occurrences(loop: Loop, as_of: dt.date) -> list[tuple[str, str, str, float, object, object]]:
-    """What HubSpot must have been told, by who was active in which minute and by the sandbox's own matches."""
-    truth: Any = loop.ask("/truth/matches")
-    contacts = {
-        one["product_id"]: one["record_id"]
-        for one in truth["matches"]
-        if (one["crm"], one["object"]) == ("hubspot", "contacts")
-    }
-    chosen = {(row["kind"].removesuffix("_type"), row["tagged_id"]): row for row in sent_events()}
-    world = build_world(11, 200, AS_OF)
-    closed = [as_of - dt.timedelta(days=ago) for ago in range(10, 40)]
-    wanted = []
-    for (visitor, account, kind, thing, day), (minutes, events) in used_daily(world, as_of, closed).items():
-        event = chosen.get((kind, thing))
-        if event is not None and visitor in contacts:
-            noon = dt.datetime.combine(day, dt.time(12), ZoneInfo("America/New_York")).astimezone(dt.UTC)
-            carried = event["properties"].split()
-            wanted.append(
-                (
-                    contacts[visitor],
-                    event["event_name"],
-                    noon.isoformat()[:19],
-                    float(events),
-                    float(minutes) if "minutes" in carried else None,
-                    account,
-                )
-            )
-    return wanted
 
 
 def test_only_matched_records_were_touched(loop: Loop) -> None:
@@ -367,10 +363,61 @@ def test_a_round_trip_ends_with_every_value_as_the_world_has_it_and_nothing_left
     for activation in updating(loop):
         if activation.destination != "pendo":
             assert_usage_is_true(loop, activation)
-    wanted = true_occurrences(loop, AS_OF)
+    wanted = true_occurrences(loop, build_world(11, 200, AS_OF), "hubspot", "contacts")
     assert {row["kind"] for row in sent_events()} == {"page", "feature", "track_type"}
     assert {name for _, name, *_ in wanted} == {row["event_name"] for row in sent_events()}
     assert sorted(recorded(loop), key=str) == sorted(wanted, key=str)
+
+
+def test_the_same_declaration_tells_salesforce_the_same_of_its_own_contacts(loop: Loop, tmp_path: Path) -> None:
+    """Three models of HubSpot's are copied: a custom object has a record of each occurrence, and nothing is left."""
+    for part in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / part, tmp_path / part)
+    for kind, folder in (("sync", "activations/{}"), ("diff", "plans"), ("plan", "plans")):
+        copied = (ROOT / "models" / folder.format("hubspot") / f"{kind}_hubspot__events.sql").read_text()
+        for ours, theirs in (("hubspot__", "salesforce__"), ("'hubspot'", "'salesforce'"), ("'contacts'", "'Contact'")):
+            copied = copied.replace(ours, theirs)
+        (tmp_path / "models" / folder.format("salesforce") / f"{kind}_salesforce__events.sql").write_text(copied)
+    (tmp_path / "models/activations/salesforce/sync_salesforce__events.yml").write_text(OF_SALESFORCE)
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(loop.settings.warehouse, warehouse)
+    settings = loop.settings.model_copy(
+        update={"warehouse": warehouse, "state": tmp_path / "state", "target": tmp_path / "target"}
+    )
+    theirs = Loop(loop.sandbox, settings, Transform(settings, tmp_path), loop.control)
+    models = ("--select", *(f"{kind}_salesforce__events" for kind in ("sync", "diff", "plan")))
+    theirs.build(*models)
+    (declared,) = (item for item in steps.activations(settings) if item.name == "salesforce_events")
+
+    with pytest.raises(DeclarationError, match="Salesforce has no object Product_Event__c, or hides it"):
+        steps.provision(settings, [declared])
+    made = {"name": declared.object, "label": "Product event", "plural": "Product events"}
+    loop.control.post("/do/salesforce/add_object", json=made).raise_for_status()
+    (provisioned,) = steps.provision(settings, [declared])
+    assert len(provisioned.created) == len(declared.properties) == 7
+
+    run = theirs.apply(steps.plan(settings, [declared]))
+    wanted = true_occurrences(loop, build_world(11, 200, AS_OF), "salesforce", "Contact")
+    assert run.complete
+    assert run.activations[0].confirmed == len(wanted) > 20
+    found = [
+        (
+            one["Contact_Id__c"],
+            one["Event__c"],
+            one["Occurred_At__c"][:19],
+            float(one["Times__c"]),
+            one["Minutes__c"] and float(one["Minutes__c"]),
+            one["Product_Account__c"],
+        )
+        for one in loop.ask(f"/records/salesforce/{declared.object}")
+    ]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+    steps.load(settings, ("ledger",), lambda *_: None)
+    theirs.build("--select", "source:ledger+", *models[1:], "--resource-type", "model")
+    assert steps.plan(settings, [declared]).changes == 0
 
 
 def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop: Loop) -> None:

@@ -307,7 +307,7 @@ def test_in_salesforce_an_occurrence_is_a_record_with_its_own_id(salesforce: Crm
     ):
         provisioned(salesforce)
     made = {"name": OBJECT, "label": "Product event", "plural": "Product events"}
-    salesforce._control.post("/do/salesforce/add_object", json=made).raise_for_status()  # noqa: SLF001  the same as `act`
+    salesforce._control.post("/do/salesforce/add_object", json=made).raise_for_status()  # noqa: SLF001  `act` has a name
     assert provisioned(salesforce).created == tuple(item.name for item in OF_SALESFORCE)
     assert provisioned(salesforce).created == ()
     rows = []
