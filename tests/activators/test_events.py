@@ -14,14 +14,16 @@ import duckdb
 import httpx
 import orjson
 import pytest
+from rich.console import Console
 
 from activators.activation import Activation, ColumnType, EventType, Property
 from activators.destinations import connect
 from activators.errors import DeclarationError, PlanError, VendorError
-from activators.plan import Plan
+from activators.plan import Plan, read_plan
 from activators.provision import Provisioned, provision
 from activators.sealing import seal_tables
 from activators.undo import plan_undo
+from backhaul import report
 from sandbox.server import Sandbox, serving
 from tests.activators.conftest import NOW, Crm, activation, send
 from tests.activators.test_crashes import SURELY_PAST_THE_END, pipes, warm_driver
@@ -340,6 +342,24 @@ def unknown_occurrence(email: str) -> tuple[str, str, str]:
     own = str(uuid.uuid4())
     payload = {"record": None, "email": email, "occurred_at": DAY, "properties": {"mark": own}}
     return own, "report_seen", orjson.dumps(payload).decode()
+
+
+def test_a_plan_counts_each_event_and_shows_whose_when_and_who_is_created(crm: Crm, tmp_path: Path) -> None:
+    rows = [occurrence(crm.ids[0], times=7) for _ in range(2)] + [occurrence(crm.ids[1], "trial_begun")]
+    rows.append(unknown_occurrence("new\x1b[8m@stranger.example"))
+    (own, *_), *_ = sorted(row for row in rows if row[1] == "report_seen")
+    plan = sealed(crm.activation, rows, tmp_path)
+    assert plan.activations[0].occurrences == {"report_seen": 3, "trial_begun": 1}
+    console = Console(width=250)
+    with console.capture() as shown:
+        console.print(report.plan(read_plan(plan.folder)))
+    lines = [line.rstrip() for line in shown.get().splitlines()]
+    assert "  report_seen 3, trial_begun 1" in lines
+    assert f"  trial_begun of {crm.ids[1]} at {DAY}: mark {rows[2][0]}" in lines
+    (sample,) = (line for line in lines if line.startswith("  report_seen of "))
+    assert f"at {DAY}: mark {own}" in sample
+    # An address comes from the product, and a terminal obeys what it could hold.
+    assert "  creates 1 record first, such as new\N{REPLACEMENT CHARACTER}[8m@stranger.example" in lines
 
 
 def test_a_contact_is_created_first_and_once_for_an_unknown_visitor(crm: Crm, tmp_path: Path) -> None:
