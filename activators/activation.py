@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Family = Literal["string", "number", "boolean", "date", "datetime"]
+# What a push is made of: properties of records that exist, or events that happened to them.
+Kind = Literal["properties", "events"]
 
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"varchar|text|string", "string"),
@@ -84,6 +86,16 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of event that is sent: its name and label at the destination, and the properties that it carries."""
+
+    name: str
+    label: str
+    description: str
+    properties: tuple[Property, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """One declared push: a sync model, the CRM object it describes, and the rules of the sending."""
 
@@ -101,3 +113,7 @@ class Activation:
     models: tuple[Model, ...]
     # The tables through which the diff model knows what was written: built after the ledger's load, before the diff.
     written: tuple[Model, ...] = ()
+    kind: Kind = "properties"
+    # Of events only: what may be sent, and the property with the occurrence's own id, where the destination keeps one.
+    events: tuple[EventType, ...] = ()
+    external_id: str | None = None

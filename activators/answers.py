@@ -45,6 +45,11 @@ class Answers:
         ).fetchall()
         return {one[0]: _result(*one) for one in found}
 
+    def messages(self, code: str) -> set[str]:
+        """What was said under a code."""
+        query = "select distinct message from answers where code = $1 and message is not null"
+        return {message for (message,) in self._connection.execute(query, [code]).fetchall()}
+
 
 @contextmanager
 def read_answers(journal: Path) -> Iterator[Answers]:

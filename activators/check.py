@@ -16,7 +16,7 @@ import orjson
 from activators.activation import Activation, Property
 from activators.connectors import Connector, Destination, Probe
 from activators.declarations import Mistake, Place, survey, wrong_type
-from activators.destinations import connectors, missing_settings
+from activators.destinations import connectors, for_events, missing_settings
 from activators.errors import Unauthorized, VendorError
 from activators.plan import Plan
 from activators.warehouse import open_warehouse
@@ -84,8 +84,10 @@ def check(manifest: Mapping[str, Any], warehouse: Path) -> Checked:
         for activation in activations:
             if activation.destination in landed:
                 of_crm = {key[1]: item for key, item in fields.items() if key[0] == activation.destination}
-                found += _compare(activation, of_crm)
-                found += _overflowing(connection, activation, of_crm)
+                # What HubSpot knows of events is not landed: it is asked online, and before anything is sent.
+                if activation.kind == "properties":
+                    found += _compare(activation, of_crm)
+                    found += _overflowing(connection, activation, of_crm)
     return Checked(activations, tuple(found), tuple(notes))
 
 
@@ -112,11 +114,18 @@ async def ask(
             if activation.destination != name:
                 continue
             try:
-                probes = await destination.probe(activation)
+                probes = await _taking(destination, activation).probe(activation)
             except VendorError as error:
                 probes = [_refusal(f"read {activation.object}", error)]
             asked += [Asked(name, activation.name, probe) for probe in probes]
     return asked
+
+
+def _taking(destination: Destination, activation: Activation) -> Destination:
+    """The part of an account that takes what an activation sends."""
+    if activation.kind == "events":
+        return for_events(activation.destination, destination, activation.external_id)
+    return destination
 
 
 def unset(activations: Sequence[Activation], credentials: Mapping[str, str]) -> dict[str, list[str]]:

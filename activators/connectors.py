@@ -6,15 +6,16 @@ a whole one.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
-from activators.activation import Activation, Family, Property
+from activators.activation import Activation, Family, Kind, Property
 from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
 from activators.transport import Caller
@@ -97,6 +98,52 @@ class Destination(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """What a destination lacks of an activation's events, by name, and how much of it is there.
+
+    A mistake is a line: what is there already, and cannot hold what would be sent.
+    """
+
+    names: tuple[str, ...]
+    existing: int
+    mistakes: tuple[str, ...] = ()
+
+
+class EventDestination(Destination, Protocol):
+    """A CRM account that takes occurrences of events. A repeated one is harmless, so none is ever read back."""
+
+    async def lacking(self, activation: Activation) -> Lacking:
+        """Compare what the activation's events need with what is there. Writes nothing."""
+
+    async def define(self, activation: Activation) -> None:
+        """Create what the activation's events lack."""
+
+    def resume(self, landed_at: dt.datetime | None, told: Collection[str]) -> None:
+        """Learn of an attempt that ended early: when its plan's landing was, and what it said of records it created.
+
+        A record that is newer than the landing, and of which nothing was said, is that attempt's.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What a destination's module declares of events."""
+
+    records_per_call: int
+    # What an event and its properties may be called, and why another name is refused.
+    legal_name: re.Pattern[str]
+    name_rule: str
+    # How many properties one event may carry.
+    properties: int
+    # Whether an occurrence is a record, with a property for its own id.
+    has_external_id: bool
+    # Whether a record can be created, by email, for an occurrence that has none.
+    creates: bool
+    # Makes the part of an account that takes events, of the account and the property with an occurrence's id.
+    open: Callable[[Any, str | None], EventDestination]
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """What a destination's module declares of it."""
 
@@ -124,12 +171,16 @@ class Connector:
     lock_fields: Mapping[str, str] = field(default_factory=dict)
     # How many calls so many changed records cost, where they do not all go by batches.
     costs: Callable[[int], int] | None = None
+    # None where the destination takes no events.
+    events: Events | None = None
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The names of every setting that reaches an account."""
         return (self.address, *self.secrets)
 
-    def write_calls(self, records: int) -> int:
+    def write_calls(self, records: int, kind: Kind = "properties") -> int:
         """How many calls so many changed records cost, where nothing goes wrong; an estimate where they go by jobs."""
+        if kind == "events" and self.events is not None:
+            return math.ceil(records / self.events.records_per_call)
         return math.ceil(records / self.records_per_call) if self.costs is None else self.costs(records)

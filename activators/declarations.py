@@ -14,10 +14,11 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from activators.activation import Activation, ColumnType, Guards, Model, Property
+from activators.activation import Activation, ColumnType, EventType, Guards, Kind, Model, Property
 from activators.connectors import Connector
 from activators.destinations import connectors
 from activators.errors import DeclarationError
+from activators.event_declarations import misshapen, read_event_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,19 @@ class _ActivationMeta(_Strict):
     key: str = Field(min_length=1)
     group: str = "backhaul"
     guards: _GuardsMeta = _GuardsMeta()
+    kind: Kind = "properties"
+    # Of events: the seed that says which are sent.
+    events: str | None = None
+    # Of events: whether a record is created, by email, for those who have none.
+    create_contacts: bool = False
 
 
-class _PropertyMeta(_Strict):
+class _EventPropertyMeta(_Strict):
     property: str = Field(min_length=1)
     label: str = Field(min_length=1)
+
+
+class _PropertyMeta(_EventPropertyMeta):
     write: Literal["always", "fill_empty"] = "always"
     on_null: Literal["keep", "clear"] = "keep"
     on_conflict: Literal["overwrite", "keep", "hold"] = "hold"
@@ -151,8 +160,13 @@ def _read_activation(
     if meta is not None and meta.key not in _primary_key(sync):
         what = f"key {meta.key} is not the primary key of {sync['name']}"
         mistakes.append(Mistake(place, what, "declare it as one"))
-    properties = _read_properties(sync, connector, place, mistakes, _accepted(manifest, sync))
-    if meta is None or connector is None or len(models) < len(_KINDS):
+    of_events = meta is not None and meta.kind == "events"
+    parser = _EventPropertyMeta if of_events else _PropertyMeta
+    properties = _read_properties(sync, connector, place, mistakes, _accepted(manifest, sync), parser)
+    if meta is None or connector is None:
+        return None
+    events = _events(manifest, sync, meta, connector, properties, place, mistakes)
+    if len(models) < len(_KINDS):
         return None
     return Activation(
         name=exposure["name"],
@@ -167,12 +181,43 @@ def _read_activation(
         path=path,
         models=tuple(_model(node) for node in models),
         written=tuple(_model(node) for node in _written(manifest, models[1], sync)),
+        kind=meta.kind,
+        events=events,
+        external_id=next((item.name for item in properties if item.column == meta.key), None) if of_events else None,
     )
 
 
 def _model(node: Mapping[str, Any]) -> Model:
     file = f"run/{node['package_name']}/{node['original_file_path']}"
     return Model(node["unique_id"], file, _relation(node))
+
+
+def _events(  # noqa: PLR0913, PLR0917  what is declared, and where mistakes go
+    manifest: Mapping[str, Any],
+    sync: Mapping[str, Any],
+    meta: _ActivationMeta,
+    connector: Connector,
+    properties: Sequence[Property],
+    place: Place,
+    mistakes: list[Mistake],
+) -> tuple[EventType, ...]:
+    """The events that an activation sends; none where it is not of events."""
+    if meta.kind != "events":
+        if meta.events is not None or meta.create_contacts:
+            what = "meta.activation: only an activation of kind events has events, or creates contacts for them"
+            mistakes.append(Mistake(place, what, "drop it, or declare kind: events"))
+        return ()
+    wrong = list(misshapen(sync["columns"], meta.key, properties, connector))
+    if meta.create_contacts and connector.events is not None and not connector.events.creates:
+        wrong.append((f"no record of {connector.title} is created for an event", "drop create_contacts"))
+    found: tuple[EventType, ...] = ()
+    if meta.events is None:
+        wrong.append(("meta.activation.events: missing", "name the seed that says which events are sent"))
+    else:
+        found, of_seed = read_event_types(manifest, meta.events, properties, connector)
+        wrong += of_seed
+    mistakes += [Mistake(place, what, mend) for what, mend in wrong]
+    return found
 
 
 def _connector(declared: object, place: Place, mistakes: list[Mistake]) -> Connector | None:
@@ -256,32 +301,34 @@ def _accepted(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Mapping[
     return accepted
 
 
-def _read_properties(
+def _read_properties(  # noqa: PLR0913, PLR0917  what is declared, and where mistakes go
     sync: Mapping[str, Any],
     connector: Connector | None,
     place: Place,
     mistakes: list[Mistake],
     accepted: Mapping[str, tuple[str, ...]],
+    parser: type[_EventPropertyMeta],
 ) -> tuple[Property, ...]:
     # A column without meta is the model's own business; meta with a slip of the pen would silently send nothing.
     declared = [column for column in sync["columns"].values() if column["config"].get("meta")]
     if not declared:
         mistakes.append(Mistake(place, f"no column of {sync['name']} has a meta.property", "nothing to send"))
     found = (
-        _read_property(column, connector, replace(place, column=column["name"]), mistakes, accepted)
+        _read_property(column, connector, replace(place, column=column["name"]), mistakes, accepted, parser)
         for column in declared
     )
     return tuple(item for item in found if item is not None)
 
 
-def _read_property(
+def _read_property(  # noqa: PLR0913, PLR0917  the same
     column: Mapping[str, Any],
     connector: Connector | None,
     place: Place,
     mistakes: list[Mistake],
     accepted: Mapping[str, tuple[str, ...]],
+    parser: type[_EventPropertyMeta],
 ) -> Property | None:
-    declared = _parse(_PropertyMeta, column["config"]["meta"], place, "meta.", mistakes)
+    declared = _parse(parser, column["config"]["meta"], place, "meta.", mistakes)
     column_type = ColumnType.parse(column.get("data_type") or "")
     if column_type is None:
         kind = column.get("data_type") or "no data_type"

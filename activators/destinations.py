@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 
 from activators import hubspot, pendo, salesforce
-from activators.connectors import Connector, Destination
+from activators.activation import Kind
+from activators.connectors import Connector, Destination, EventDestination
 from activators.errors import DeclarationError, Unauthorized
 from activators.limits import Window, window_file
 
@@ -38,9 +39,17 @@ def connectors() -> Mapping[str, Connector]:
     return known
 
 
-def write_calls(destination: str, records: int) -> int:
+def write_calls(destination: str, records: int, kind: Kind = "properties") -> int:
     """How many calls so many changed records cost, where nothing goes wrong; an estimate where they go by jobs."""
-    return connectors()[destination].write_calls(records)
+    return connectors()[destination].write_calls(records, kind)
+
+
+def for_events(name: str, destination: Destination, external_id: str | None) -> EventDestination:
+    """The part of an account that takes events. Raises DeclarationError where it has none."""
+    events = connectors()[name].events
+    if events is None:
+        raise DeclarationError(f"destination {name} takes no events; declare kind: properties")
+    return events.open(destination, external_id)
 
 
 class Credentials(dict[str, str]):

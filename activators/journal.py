@@ -21,6 +21,8 @@ import orjson
 from activators.errors import PlanError
 
 Status = Literal["confirmed", "rejected", "unknown"]
+# The code of the first occurrence that was sent to a record which had to be created for it.
+CREATED = "RECORD_CREATED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
-from activators.activation import Guards
+from activators.activation import Guards, Kind
 from activators.errors import PlanError
 from activators.journal import Change, RecordChanges
 
@@ -98,6 +98,13 @@ class ActivationPlan:
     sync_file: str
     file: str
     sha256: str
+    kind: Kind = "properties"
+    external_id: str | None = None
+    # By event: the occurrences that would be sent.
+    occurrences: Mapping[str, int] = field(default_factory=dict)
+    # Records that are created first, by email, and a few of them.
+    creates: int = 0
+    created_samples: tuple[str, ...] = ()
 
     @property
     def planned(self) -> dict[str, Any]:
@@ -170,7 +177,7 @@ def read_changes(file: Path) -> Iterator[RecordChanges]:
     """What a sealed plan sends, record by record, in a few megabytes whatever the plan's size."""
     rows = (
         row
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000)
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=1_000)
         for row in batch.to_pylist()
         if row["decision"] == "send"
     )
@@ -188,6 +195,7 @@ def _activation_plan(item: Mapping[str, Any]) -> ActivationPlan:
             "samples": tuple(Sample(**sample) for sample in item["samples"]),
             "reasons": tuple(Reason(**{**reason, "sample": Sample(**reason["sample"])}) for reason in item["reasons"]),
             "warnings": tuple(item["warnings"]),
+            "created_samples": tuple(item.get("created_samples", ())),
             "guards": Guards(**item["guards"]),
         }
     )

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from activators.activation import Activation, Property
-from activators.connectors import Destination
+from activators.connectors import Destination, EventDestination, Lacking
 from activators.declarations import wrong_type
-from activators.destinations import connectors
+from activators.destinations import connectors, for_events
 from activators.errors import DeclarationError
 
 
@@ -30,8 +30,16 @@ async def provision(
     cannot hold the column's values.
     """
     work: list[tuple[Activation, tuple[Property, ...]]] = []
+    defining: list[tuple[Activation, EventDestination, Lacking]] = []
     mistakes: list[str] = []
     for activation in activations:
+        if activation.kind == "events":
+            account = destinations[activation.destination]
+            taking = for_events(activation.destination, account, activation.external_id)
+            wanted = await taking.lacking(activation)
+            mistakes += wanted.mistakes
+            defining.append((activation, taking, wanted))
+            continue
         found = await destinations[activation.destination].definitions(activation.object)
         mistakes += misfits(activation, found)
         work.append((activation, missing(activation, found)))
@@ -40,14 +48,22 @@ async def provision(
     for activation, lacking in work:
         if lacking:
             await destinations[activation.destination].create(activation, lacking)
-    return tuple(
-        Provisioned(
+    for activation, taking, wanted in defining:
+        if wanted.names:
+            await taking.define(activation)
+    done = {
+        activation.name: Provisioned(
             activation.name,
             tuple(item.name for item in lacking),
             len(activation.properties) - len(lacking),
         )
         for activation, lacking in work
-    )
+    }
+    done |= {
+        activation.name: Provisioned(activation.name, wanted.names, wanted.existing)
+        for activation, _, wanted in defining
+    }
+    return tuple(done[activation.name] for activation in activations)
 
 
 def missing(activation: Activation, found: Mapping[str, str]) -> tuple[Property, ...]:

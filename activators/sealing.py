@@ -143,7 +143,9 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         from {activation.plan_relation}
         """,  # noqa: S608  a name from the manifest
     )
-    calls = write_calls(activation.destination, changed)
+    created = _created(connection, activation) if activation.kind == "events" else []
+    calls = write_calls(activation.destination, changed, activation.kind)
+    calls += write_calls(activation.destination, len(created))
     sealed = ActivationPlan(
         name=activation.name,
         destination=activation.destination,
@@ -154,7 +156,8 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         held=held,
         kept=kept,
         invalid=invalid,
-        unchanged=records * len(activation.properties) - of_model,
+        # An occurrence is one value, whatever it carries.
+        unchanged=records * (len(activation.properties) if activation.kind == "properties" else 1) - of_model,
         left=left,
         clears=clears,
         # Of all records that we look after: a model that has lost its rows clears everything.
@@ -171,8 +174,42 @@ def _count(connection: duckdb.DuckDBPyConnection, activation: Activation, quota:
         sync_file=activation.models[0].file,
         file="",
         sha256="",
+        kind=activation.kind,
+        external_id=activation.external_id,
+        occurrences=_occurrences(connection, activation) if activation.kind == "events" else {},
+        creates=len(created),
+        created_samples=tuple(created[:_SAMPLES]),
     )
     return replace(sealed, warnings=tuple(line for _, line in tripped(sealed)))
+
+
+def _occurrences(connection: duckdb.DuckDBPyConnection, activation: Activation) -> dict[str, int]:
+    """By event: how many occurrences would be sent."""
+    found = rows(
+        connection,
+        f"""
+        select property, count(*)
+        from {activation.plan_relation}
+        where decision = 'send'
+        group by property
+        order by property
+        """,  # noqa: S608  a name from the manifest
+    )
+    return dict(found)
+
+
+def _created(connection: duckdb.DuckDBPyConnection, activation: Activation) -> list[str]:
+    """The addresses of those for whom a record is created first."""
+    found = rows(
+        connection,
+        f"""
+        select distinct json_extract_string(desired_value, '$.email') as email
+        from {activation.plan_relation}
+        where decision = 'send' and email is not null
+        order by email
+        """,  # noqa: S608  a name from the manifest
+    )
+    return [email for (email,) in found]
 
 
 def _retrying(connection: duckdb.DuckDBPyConnection, activation: Activation) -> Activation:
@@ -255,11 +292,14 @@ def _refuse_unfit(connection: duckdb.DuckDBPyConnection, activations: Sequence[A
     mistakes: list[str] = []
     for activation in activations:
         columns = {item.name: item for item in activation.properties}
+        declared = columns if activation.kind == "properties" else {item.name for item in activation.events}
         for (name,) in rows(connection, f"select distinct property from {activation.plan_relation} order by 1"):  # noqa: S608
-            if name not in columns:
+            if name not in declared:
+                what = "property" if activation.kind == "properties" else "event"
+                by = "column" if activation.kind == "properties" else "row of its seed"
                 mistakes.append(
-                    f"{activation.path}: exposure {activation.name}: the plan model still has property {name}, "
-                    "which no column declares; run `dbt build`"
+                    f"{activation.path}: exposure {activation.name}: the plan model still has {what} {name}, "
+                    f"which no {by} declares; run `dbt build`"
                 )
         for name, kind in rows(
             connection,

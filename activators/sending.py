@@ -12,7 +12,7 @@ from activators.answers import Answers
 from activators.breaker import Breaker
 from activators.connectors import Destination, Jobs
 from activators.errors import ActivationError, PlanError, RefusedAlike, RefusedThroughout
-from activators.journal import History, Journal, RecordChanges, Result, Status, read_batch
+from activators.journal import CREATED, History, Journal, RecordChanges, Result, Status, read_batch
 from activators.limits import Usage
 from activators.plan import ActivationPlan, read_changes
 from activators.stopping import Stop
@@ -36,6 +36,8 @@ class Applied:
     unknown: int = 0
     calls: int = 0
     values: int = 0
+    # Records that had to be created first.
+    created: int = 0
     examples: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,11 +56,12 @@ class Applied:
             case "confirmed":
                 self.confirmed += 1
                 self.values += len(record.changes)
+                self.created += result.code == CREATED
             case "rejected":
                 self.rejected += 1
             case "unknown":
                 self.unknown += 1
-        if result.status != "confirmed":
+        if result.status != "confirmed" or result.code == CREATED:
             self.examples.setdefault(
                 f"{result.code or result.status}",
                 f"{result.record_id}: {result.message or 'no answer'}",

@@ -44,7 +44,8 @@ async def plan_undo(
 ) -> Plan:
     """Seal a plan that takes a run back. `destinations` are those of the run's activations.
 
-    Raises PlanError when there is no such run, it wrote nothing, or its activations are declared no more.
+    Events stay: they cannot be taken back. Raises PlanError when there is no such run, it wrote nothing else, or its
+    activations are declared no more.
     """
     declared = {activation.name: activation for activation in activations}
     # Before they are read: what a run writes in the meantime is not known here.
@@ -61,14 +62,21 @@ async def plan_undo(
         _fill(connection, "written", [run_id], journal)
         _fill(connection, "later", later_runs(journal, run_id), journal)
         undone: list[Activation] = []
+        of_events: list[str] = []
         for name, records in connection.execute(
             "select activation, count(distinct record_id) from undo.written group by activation order by activation"
         ).fetchall():
             if name not in declared:
                 raise PlanError(f"run {run_id} wrote for {name}, which is declared no more; declare it again")
             activation = declared[name]
+            if activation.kind == "events":
+                of_events.append(name)
+                continue
             await _decide(connection, activation, destinations[activation.destination])
             undone.append(_restoring(connection, activation, records))
+        if of_events and not undone:
+            names = ", ".join(of_events)
+            raise PlanError(f"run {run_id} sent events only ({names}), and an event cannot be taken back")
         if not undone:
             raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
         for name, destination in destinations.items():

@@ -21,7 +21,8 @@ async def reread(plan: Plan, destinations: Mapping[str, Destination]) -> dict[st
     return {
         item.name: await _Reading(item, destinations[item.destination]).verdicts(plan)
         for item in plan.activations
-        if item.changes
+        # An event replaces nothing.
+        if item.changes and item.kind == "properties"
     }
 
 

@@ -24,7 +24,7 @@ from rich.prompt import Confirm
 from activators.declarations import read_manifest
 from activators.errors import ActivationError, PlanError, Stopped
 from activators.plan import Plan
-from activators.written import read_runs, record_history
+from activators.written import read_run, read_runs, record_history
 from backhaul import report, steps
 from backhaul.logbook import SyncHeld, read_syncs
 from backhaul.markdown import markdown as plan_markdown
@@ -250,7 +250,12 @@ def undo(
 ) -> None:
     """Seal a plan that restores what a run replaced, where nobody has edited it since. `apply` then sends it."""
     settings = Settings()
-    sealed = steps.undo(settings, run_id, steps.activations(settings))
+    declared = steps.activations(settings)
+    sealed = steps.undo(settings, run_id, declared)
+    sent = read_run(settings.journal, run_id).activations
+    staying = ", ".join(item.name for item in declared if item.kind == "events" and item.name in sent)
+    if staying:
+        err.print(f"The events of {staying} stay: an event cannot be taken back.")
     err.print("The next plan sends these values again, unless the models or the declarations change first.")
     _show_plan(settings, sealed, json=json)
     raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 from typing import Any
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from activators.apply import Run
 from activators.check import Asked, Checked
-from activators.plan import ActivationPlan, Plan, shown
+from activators.plan import ActivationPlan, Plan, Sample, shown
 from activators.provision import Provisioned
 from activators.written import RunSummary, Write
 from backhaul.logbook import SyncSummary
@@ -36,6 +37,7 @@ REASONS = {
     "already_filled": "filled already, and the column only fills",
     "theirs_wins": "edited in the CRM since we last wrote it, and theirs wins",
     "written_since": "a later run wrote it; take that one back first",
+    "unmatched": "no record is known of the one it happened to",
     "record_gone": "the record is not in the CRM any more",
     "edited_in_crm": "edited in the CRM since we last wrote it",
     "edited_since_landing": "edited in the CRM since it was last loaded",
@@ -194,6 +196,8 @@ def run(done: Run) -> RenderableType:
             f"{item.values:,}",
             f"{item.calls:,}",
         )
+        if item.created:
+            parts.append(Text(f"{item.name}  created {_counted(item.created, 'record')}"))
         parts += [
             text(f"{item.name}  {code}  e.g. {example}", "yellow") for code, example in sorted(item.examples.items())
         ]
@@ -265,15 +269,28 @@ def history(writes: Iterable[Write]) -> RenderableType:
 def _details(item: ActivationPlan) -> list[RenderableType]:
     if not item.samples and not item.reasons:
         return []
-    samples = [text(f"  {sample}") for sample in item.samples]
+    told = occurrence if item.kind == "events" else str
+    counts = [text(f"  {', '.join(f'{name} {count:,}' for name, count in item.occurrences.items())}")]
+    samples = [text(f"  {told(sample)}") for sample in item.samples]
     reasons = [
         text(
             f"  {DECIDED[reason.decision]} {reason.values:,}: {REASONS.get(reason.reason, reason.reason)}, "
-            f"as in {reason.sample}"
+            f"as in {told(reason.sample)}"
         )
         for reason in item.reasons
     ]
-    return [Text(item.name, style="bold"), *samples, *reasons]
+    if item.creates:
+        some = ", ".join(item.created_samples)
+        samples.append(text(f"  creates {_counted(item.creates, 'record')} first, such as {some}"))
+    return [Text(item.name, style="bold"), *(counts if item.occurrences else []), *samples, *reasons]
+
+
+def occurrence(sample: Sample) -> str:
+    """An occurrence as a person reads it: what happened, to whom, when, and what it carries."""
+    planned = json.loads(sample.after or "{}")
+    whose = planned.get("record") or planned.get("email") or "nobody known"
+    carried = ", ".join(f"{name} {value}" for name, value in planned.get("properties", {}).items())
+    return f"{sample.property} of {whose} at {planned.get('occurred_at')}: {carried}"
 
 
 def _counted(count: int, noun: str) -> str:

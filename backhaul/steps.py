@@ -83,6 +83,8 @@ def wanted(manifest: Mapping[str, Any]) -> Wanted:
     """What to land: what the sources declare and the activations write. PlanError for a `meta` that says neither."""
     written: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in connectors()}
     for activation in read_activations(manifest):
+        if activation.kind == "events":
+            continue  # what was sent is not read again
         names = tuple(item.name for item in activation.properties)
         of_object = written[activation.destination]
         of_object[activation.object] = of_object.get(activation.object, ()) + names

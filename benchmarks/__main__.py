@@ -36,6 +36,7 @@ BENCHMARKS: Mapping[str, tuple[str, ...]] = {
     "benchmarks.apply:against_the_limit": ("apply.hubspot_vs_limit", "apply.rate_limited_answers"),
     "benchmarks.apply:calls_per_thousand": tuple(CALLS_FIGURES.values()),
     "benchmarks.apply:peak_memory": ("apply.peak_mb_growth",),
+    "benchmarks.events:against_the_limit": ("events.vs_limit",),
     "benchmarks.match:million": ("match.million_vs_hash_join",),
     "benchmarks.load_hubspot:contacts_per_second": (
         "load.hubspot_contacts_vs_api_ceiling",

@@ -183,20 +183,9 @@ whether that may be another value than the column's. A landing has a CRM's value
 {%- for column in adapter.get_columns_in_relation(landing) -%}
     {%- do landed.update({column.name.lower(): column}) -%}
 {%- endfor -%}
-{#- What a contract's data type comes down to; whatever is not listed is a number. -#}
-{%- set families = {
-    'varchar': 'string',
-    'text': 'string',
-    'string': 'string',
-    'boolean': 'boolean',
-    'date': 'date',
-    'timestamp': 'datetime',
-    'timestamptz': 'datetime',
-    'timestamp with time zone': 'datetime',
-} -%}
 {%- set sent = [] -%}
 {%- for column in model.columns.values() if column.config.meta.property -%}
-    {%- set family = families.get(column.data_type.lower().split('(')[0].strip(), 'number') -%}
+    {%- set family = column_family(column.data_type) -%}
     {%- set landing_column = landed.get(column.config.meta.property | lower) -%}
     {%- if landing_column -%}
         {%- set current = 'landed.' ~ adapter.quote(landing_column.name) -%}
@@ -273,6 +262,21 @@ whether that may be another value than the column's. A landing has a CRM's value
     }) -%}
 {%- endfor -%}
 {{ return(sent) }}
+{%- endmacro %}
+
+{#- What a contract's data type comes down to; whatever is not listed is a number. -#}
+{% macro column_family(data_type) -%}
+{%- set families = {
+    'varchar': 'string',
+    'text': 'string',
+    'string': 'string',
+    'boolean': 'boolean',
+    'date': 'date',
+    'timestamp': 'datetime',
+    'timestamptz': 'datetime',
+    'timestamp with time zone': 'datetime',
+} -%}
+{{ return(families.get(data_type.lower().split('(')[0].strip(), 'number')) }}
 {%- endmacro %}
 
 {#- The node of a sync model, found by its relation. -#}

@@ -32,6 +32,8 @@ HEALTH = {"frequency": (40, 50), "breadth": (30, 80), "depth": (20, 10), "sentim
 Fields = dict[str, object]
 # What was used, by window, kind of thing and id: minutes and events.
 Used = Mapping[int, Mapping[str, Mapping[str, tuple[int, int]]]]
+# Minutes and events.
+Spent = tuple[int, int]
 # The id of everything that can be used, by the name of the minutes' column that says so.
 THINGS: Mapping[str, Sequence[str]] = {
     "page": [page.id for page in PAGES],
@@ -115,6 +117,31 @@ def metrics(world: World, as_of: date) -> dict[str, object]:
             for n, account in enumerate(world.accounts)
         },
     }
+
+
+def used_daily(world: World, as_of: date, days: Iterable[date]) -> dict[tuple[str, str | None, str, str, date], Spent]:
+    """Give what was used on some days: minutes and events by visitor, account, kind, thing and day.
+
+    Those who count, and what Pendo shows of it on the morning of `as_of`.
+    """
+    people = world.visitors
+    counted = people.known(as_of) & ~people.anonymous & ~people.excluded
+    ids = dict(zip(range(len(counted)), people.ids(np.arange(len(counted))), strict=True))
+    found: dict[tuple[str, str | None, str, str, date], Spent] = {}
+    with duckdb.connect() as database:
+        database.execute(TABLES)
+        for day in days:
+            database.register("lived", _lived(world, world.day(day), as_of, counted, used=True))
+            for kind, value in (("page", "parameter"), ("feature", "feature"), ("track", "detail")):
+                database.execute(ADD_THINGS.format(kind=kind, value=value, row=ROW))
+            database.unregister("lived")
+        rows = database.execute(
+            "select visitor, account, kind, thing, ago, sum(minutes), sum(events) from things group by all"
+        ).fetchall()
+    for visitor, account, kind, thing, ago, minutes, events in rows:
+        where = world.accounts[account].id if account >= 0 else None
+        found[ids[visitor], where, kind, THINGS[kind][thing], as_of - timedelta(days=ago)] = int(minutes), int(events)
+    return found
 
 
 def _tell(database: duckdb.DuckDBPyConnection, world: World, as_of: date, counted: NDArray[np.bool_]) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from activators.errors import PlanError, Unreachable
+from activators.activation import Activation
+from activators.errors import DeclarationError, PlanError, Unreachable
 from activators.plan import Plan, read_changes
 from activators.values import same_value
 from activators.written import read_runs, read_writes
 from backhaul import steps
+from backhaul.transform import Transform
+from sandbox.world import build_world
 from tests.activators.conftest import metadata
-from tests.conftest import CRM_SIDE, Loop, looping
+from tests.conftest import AS_OF, CRM_SIDE, ROOT, Loop, looping
+from tests.occurrences import Occurrence, sent_events, true_occurrences
 
 EVERYTHING = ("--exclude-resource-type", "unit_test")
 OBJECTS = {
@@ -29,7 +36,7 @@ OBJECTS = {
     "pendo_visitors": ("pendo", "visitor", "visitor_id"),
     "pendo_accounts": ("pendo", "account", "account_id"),
 }
-WRITES = ("/batch/update", "/composite/sobjects", "/custom/value")
+WRITES = ("/batch/update", "/batch/upsert", "/send/batch", "/composite/sobjects", "/custom/value")
 # Which property of which CRM's record fills a metadata field; `email` is its owner's.
 FILLS = {
     "visitor": {
@@ -58,6 +65,39 @@ FILLS = {
         },
     },
 }
+EVENTS = "hubspot_events"
+
+
+# The declaration of HubSpot's events, for a custom object: the records have an own id, and show whose they are.
+OF_SALESFORCE = """
+models:
+  - name: sync_salesforce__events
+    description: What happened in the product and Salesforce should know of, one row per occurrence.
+    columns:
+      - name: occurrence_id
+        data_type: varchar(36)
+        constraints: [{type: not_null}, {type: primary_key}]
+        config: {meta: {property: Occurrence_Id__c, label: Occurrence}}
+      - {name: event_name, data_type: varchar, config: {meta: {property: Event__c, label: Event}}}
+      - {name: record_id, data_type: varchar, config: {meta: {property: Contact_Id__c, label: Contact}}}
+      - {name: email, data_type: varchar}
+      - name: occurred_at
+        data_type: timestamp with time zone
+        config: {meta: {property: Occurred_At__c, label: Occurred at}}
+      - {name: event_count, data_type: bigint, config: {meta: {property: Times__c, label: Times}}}
+      - {name: minutes, data_type: bigint, config: {meta: {property: Minutes__c, label: Minutes}}}
+      - {name: account_id, data_type: varchar, config: {meta: {property: Product_Account__c, label: Product account}}}
+
+exposures:
+  - name: salesforce_events
+    type: application
+    owner: {name: RevOps, email: revops@example.com}
+    depends_on: [ref('sync_salesforce__events')]
+    config:
+      meta:
+        activation:
+          {destination: salesforce, object: Product_Event__c, key: occurrence_id, kind: events, events: sent_events}
+"""
 
 
 def record_writes(loop: Loop) -> int:
@@ -121,9 +161,14 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         yield running
 
 
-def test_before_provisioning_nothing_can_be_sent_and_the_plan_says_why(loop: Loop) -> None:
+def updating(loop: Loop) -> list[Activation]:
+    """The activations that write properties of records."""
+    return [item for item in steps.activations(loop.settings) if item.kind == "properties"]
+
+
+def test_before_provisioning_no_property_can_be_written_and_the_plan_says_why(loop: Loop) -> None:
     plan = loop.plan()
-    assert plan.changes == 0
+    assert {item.name for item in plan.activations if item.changes} == {EVENTS}
     assert {(reason.decision, reason.reason) for item in plan.activations for reason in item.reasons} >= {
         ("invalid", "missing_property")
     }
@@ -133,7 +178,7 @@ def test_provisioning_creates_what_is_missing_and_only_once(loop: Loop) -> None:
     declared = steps.activations(loop.settings)
     first = steps.provision(loop.settings, declared)
     assert {item.activation: len(item.created) for item in first} == {
-        item.name: len(item.properties) for item in declared
+        item.name: len(item.events or item.properties) for item in declared
     }
     assert all(not item.created for item in steps.provision(loop.settings, declared))
 
@@ -143,11 +188,11 @@ def test_applying_the_plan_makes_the_crms_say_what_the_models_say(loop: Loop) ->
     loop.build(*CRM_SIDE)
     plan = loop.plan()
     # The world's leads are strangers to the product.
-    assert {item.name for item in plan.activations if item.changes} == set(OBJECTS) - {"salesforce_leads"}
+    assert {item.name for item in plan.activations if item.changes} == {*OBJECTS, EVENTS} - {"salesforce_leads"}
     run = loop.apply(plan)
     assert run.complete
     assert sum(item.values for item in run.activations) == plan.changes
-    for activation in steps.activations(loop.settings):
+    for activation in updating(loop):
         columns = [item.column for item in activation.properties]
         wanted = loop.rows(f"select {activation.key}, {', '.join(columns)} from {activation.sync_relation}")
         records = stored(loop, activation.name)
@@ -226,8 +271,37 @@ def assert_pendo_is_true(loop: Loop, kind: str) -> None:
             assert same_value(families[name], str(value), str(expected[name])), (product_id, name)
 
 
+def recorded(loop: Loop) -> list[Occurrence]:
+    """Every occurrence in HubSpot."""
+    key = loop.settings.hubspot_access_token.get_secret_value()
+    with httpx.Client(
+        base_url=loop.settings.hubspot_base_url, headers={"Authorization": f"Bearer {key}"}, timeout=60
+    ) as http:
+        defined = http.get("/events/2026-09/event-definitions").raise_for_status().json()["results"]
+        names = {one["fullyQualifiedName"]: one["name"] for one in defined}
+        found: list[dict[str, Any]] = []
+        for name in names:
+            params = {"eventType": name, "limit": "1000"}
+            while params:
+                body = http.get("/events/event-occurrences/2026-09", params=params).raise_for_status().json()
+                found += body["results"]
+                after = body.get("paging", {}).get("next", {}).get("after")
+                params = {**params, "after": after} if after else {}
+    return [
+        (
+            one["objectId"],
+            names[one["eventType"]],
+            one["occurredAt"][:19],
+            float(one["properties"]["event_count"]),
+            float(one["properties"]["minutes"]) if "minutes" in one["properties"] else None,
+            one["properties"].get("account_id"),
+        )
+        for one in found
+    ]
+
+
 def test_only_matched_records_were_touched(loop: Loop) -> None:
-    for activation in steps.activations(loop.settings):
+    for activation in updating(loop):
         matched = {str(row[0]) for row in loop.rows(f"select {activation.key} from {activation.sync_relation}")}
         names = [item.name for item in activation.properties]
         touched = {
@@ -251,14 +325,120 @@ def test_the_ledger_alone_makes_the_next_plan_empty(loop: Loop) -> None:
     assert all(item.changes == item.held == item.invalid == 0 for item in plan.activations)
 
 
-def test_the_second_plan_is_empty_and_costs_no_write(loop: Loop) -> None:
+def true_usage(of: dict[str, Any]) -> dict[str, str | None]:
+    """By column, what a CRM must hold of a visitor or an account that was used so; in units and hundredths of it."""
+    said: dict[str, str | None] = {
+        # CRMs keep whole seconds.
+        f"{name}_at": None if of[name] is None else str(of[name] // 1000 * 1000)
+        for name in ("first_visit", "last_visit")
+    }
+    for days, window in of["windows"].items():
+        said[f"active_days_last_{days}"] = str(window["active_days"])
+        said[f"minutes_last_{days}"] = str(window["minutes"])
+        said[f"usage_trend_percent_last_{days}"] = rounded(window["trending_percent"], "0.01")
+    if "visitors" in of:
+        said |= {"nps_score": rounded(of["nps_score"], "0.1"), "poll_average": rounded(of["poll_average"], "0.01")}
+        return said | {"visitor_count": str(of["visitors"])}
+    return said | {
+        name: None if of[name] is None else str(of[name]) for name in ("latest_nps_rating", "latest_poll_response")
+    }
+
+
+def rounded(value: float | None, places: str) -> str | None:
+    return None if value is None else str(Decimal(repr(value)).quantize(Decimal(places), ROUND_HALF_UP))
+
+
+def assert_usage_is_true(loop: Loop, activation: Activation) -> None:
+    """Every value in a CRM is what the world's own minutes say of the match, and nobody else has one."""
+    metrics, matches = loop.ask("/truth/metrics"), loop.ask("/truth/matches")["matches"]
+    vendor, kind, _ = OBJECTS[activation.name]
+    wanted = {
+        one["record_id"]: true_usage(metrics[f"{one['product_object']}s"][one["product_id"]])
+        for one in matches
+        if (one["crm"], one["object"]) == (vendor, kind)
+    }
+    assert len(wanted) > 3
+    for record_id, record in stored(loop, activation.name).items():
+        expected = wanted.get(record_id, {})
+        assert not expected or expected.keys() == {item.column for item in activation.properties}
+        for item in activation.properties:
+            said = record.get(item.name)
+            text = None if said is None else str(said)
+            assert same_value(item.type.family, text, expected.get(item.column)), (record_id, item.name)
+
+
+def test_a_round_trip_ends_with_every_value_as_the_world_has_it_and_nothing_left_to_send(loop: Loop) -> None:
+    """CRM properties are in Pendo, usage is in both CRMs, events are in HubSpot, and the second run is empty."""
     before = record_writes(loop)
+    assert before > len(OBJECTS)
     loop.load()
     loop.build(*EVERYTHING)
     plan = loop.plan()
-    assert plan.changes == 0
-    assert all(item.held == item.invalid == 0 for item in plan.activations)
+    assert {item.name for item in plan.activations} == {*OBJECTS, EVENTS}
+    assert all(item.changes == item.held == item.invalid == 0 for item in plan.activations)
+    assert loop.apply(plan).complete
     assert record_writes(loop) == before
+
+    assert_pendo_is_true(loop, "visitor")
+    assert_pendo_is_true(loop, "account")
+    for activation in updating(loop):
+        if activation.destination != "pendo":
+            assert_usage_is_true(loop, activation)
+    wanted = true_occurrences(loop, build_world(11, 200, AS_OF), "hubspot", "contacts")
+    assert {row["kind"] for row in sent_events()} == {"page", "feature", "track_type"}
+    assert {name for _, name, *_ in wanted} == {row["event_name"] for row in sent_events()}
+    assert sorted(recorded(loop), key=str) == sorted(wanted, key=str)
+
+
+def test_the_same_declaration_tells_salesforce_the_same_of_its_own_contacts(loop: Loop, tmp_path: Path) -> None:
+    """Three models of HubSpot's are copied: a custom object has a record of each occurrence, and nothing is left."""
+    for part in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / part, tmp_path / part)
+    for kind, folder in (("sync", "activations/{}"), ("diff", "plans"), ("plan", "plans")):
+        copied = (ROOT / "models" / folder.format("hubspot") / f"{kind}_hubspot__events.sql").read_text()
+        for ours, theirs in (("hubspot__", "salesforce__"), ("'hubspot'", "'salesforce'"), ("'contacts'", "'Contact'")):
+            copied = copied.replace(ours, theirs)
+        (tmp_path / "models" / folder.format("salesforce") / f"{kind}_salesforce__events.sql").write_text(copied)
+    (tmp_path / "models/activations/salesforce/sync_salesforce__events.yml").write_text(OF_SALESFORCE)
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(loop.settings.warehouse, warehouse)
+    settings = loop.settings.model_copy(
+        update={"warehouse": warehouse, "state": tmp_path / "state", "target": tmp_path / "target"}
+    )
+    theirs = Loop(loop.sandbox, settings, Transform(settings, tmp_path), loop.control)
+    models = ("--select", *(f"{kind}_salesforce__events" for kind in ("sync", "diff", "plan")))
+    theirs.build(*models)
+    (declared,) = (item for item in steps.activations(settings) if item.name == "salesforce_events")
+
+    with pytest.raises(DeclarationError, match="Salesforce has no object Product_Event__c, or hides it"):
+        steps.provision(settings, [declared])
+    made = {"name": declared.object, "label": "Product event", "plural": "Product events"}
+    loop.control.post("/do/salesforce/add_object", json=made).raise_for_status()
+    (provisioned,) = steps.provision(settings, [declared])
+    assert len(provisioned.created) == len(declared.properties) == 7
+
+    run = theirs.apply(steps.plan(settings, [declared]))
+    wanted = true_occurrences(loop, build_world(11, 200, AS_OF), "salesforce", "Contact")
+    assert run.complete
+    assert run.activations[0].confirmed == len(wanted) > 20
+    found = [
+        (
+            one["Contact_Id__c"],
+            one["Event__c"],
+            one["Occurred_At__c"][:19],
+            float(one["Times__c"]),
+            one["Minutes__c"] and float(one["Minutes__c"]),
+            one["Product_Account__c"],
+        )
+        for one in loop.ask(f"/records/salesforce/{declared.object}")
+    ]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+    steps.load(settings, ("ledger",), lambda *_: None)
+    theirs.build("--select", "source:ledger+", *models[1:], "--resource-type", "model")
+    assert steps.plan(settings, [declared]).changes == 0
 
 
 def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop: Loop) -> None:
@@ -290,8 +470,13 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     before = {name: stored(loop, name) for name in OBJECTS}
     plan = loop.plan()
     changes = planned(plan)
-    assert 0 < len(changes) < sum(item.records for item in plan.activations) * 13
+    assert 0 < len(changes) < sum(item.records for item in plan.activations if item.name != EVENTS) * 13
+    sent_events = [key for key in changes if key[0] == EVENTS]
+    # The day that is closed now, and none that was sent before.
+    assert sent_events
     for (name, record_id, prop), after in changes.items():
+        if name == EVENTS:
+            continue
         now = before[name][record_id].get(prop)
         assert str(now or "") != str(after or ""), (name, record_id, prop)
     assert ("hubspot_contacts", edited, "usage_active_days_30d") not in changes
@@ -373,7 +558,7 @@ def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) ->
     loop.load("ledger")
     loop.build(*CRM_SIDE)
     assert loop.rows("select * from audit.current_rejects") == []
-    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(9, 9)]
+    assert loop.rows("select count(*), count(last_success_at) from audit.activation_health") == [(10, 10)]
 
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,7 +615,8 @@ def test_after_a_merge_in_the_crm_only_the_survivor_is_written_to(loop: Loop) ->
 
 def test_undo_restores_what_a_run_replaced_except_what_a_person_edited_since(loop: Loop) -> None:
     run = next(item for item in read_runs(loop.settings.journal) if item.status == "complete")
-    writes = list(read_writes(loop.settings.journal, run.run_id))
+    # What has happened stays so.
+    writes = [item for item in read_writes(loop.settings.journal, run.run_id) if item.activation != EVENTS]
     contacts = stored(loop, "hubspot_contacts")
     edited, edited_property = next(
         (item.record.record_id, change.property)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import httpx
 
 from activators.activation import Activation, Family, Property
-from activators.connectors import Connector, Probe
+from activators.connectors import Connector, Events, Probe
 from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
-from activators.salesforce import bulk, fields, records
+from activators.salesforce import bulk, events, fields, records
 from activators.salesforce.bulk import Bulk
 from activators.salesforce.session import Session, expect, judge, meter
 from activators.transport import Caller, understanding
@@ -144,4 +144,13 @@ CONNECTOR = Connector(
     ),
     lock_fields=dict.fromkeys(OF_ACCOUNTS, "AccountId"),
     costs=_costs,
+    events=Events(
+        records_per_call=events.RECORDS_PER_CALL,
+        legal_name=re.compile(r".{1,80}"),
+        name_rule="the name of an event in Salesforce is a text of up to 80 characters",
+        properties=500,
+        has_external_id=True,
+        creates=False,
+        open=lambda account, external_id: events.SalesforceEvents(account.session, external_id or ""),
+    ),
 )

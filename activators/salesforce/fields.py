@@ -56,7 +56,7 @@ async def create(session: Session, activation: Activation, missing: Sequence[Pro
         response = await session.send(
             "POST",
             "/tooling/sobjects/CustomField",
-            json={"FullName": full_name, "Metadata": _metadata(item)},
+            json={"FullName": full_name, "Metadata": _metadata(item, is_key=item.name == activation.external_id)},
         )
         # A field that exists already is only hidden from us: the grant below is what it lacks.
         if response.status_code != httpx.codes.CREATED and first_error(response)[0] != "DUPLICATE_DEVELOPER_NAME":
@@ -119,8 +119,9 @@ def _quoted(word: str) -> str:
     return f"'{word}'"
 
 
-def _metadata(item: Property) -> dict[str, Any]:
-    return {"label": item.label, "description": item.description, **_field_type(item.type)}
+def _metadata(item: Property, *, is_key: bool) -> dict[str, Any]:
+    key = {"externalId": True, "unique": True, "caseSensitive": False} if is_key else {}
+    return {"label": item.label, "description": item.description, **_field_type(item.type), **key}
 
 
 def _field_type(column: ColumnType) -> dict[str, Any]:

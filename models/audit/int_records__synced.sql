@@ -22,5 +22,12 @@ from {{ sync }} as synced
 -- One row: both are keyed by the record.
 inner join {{ landing }} as landed on synced.{{ key }} = landed.{{ key }}
 where {{ is_alive }}
-{{ "union all" if not loop.last }}
-{%- endfor %}
+
+union all
+{% endfor %}
+-- Occurrences: nothing of them is landed.
+select
+    'hubspot' as destination,
+    'events' as object,
+    occurrence_id as record_id
+from {{ ref('sync_hubspot__events') }}

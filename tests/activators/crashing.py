@@ -81,6 +81,8 @@ def written(request: httpx.Request) -> list[str]:
     path = request.url.path
     if path.endswith("/batch/update"):
         return [item["id"] for item in orjson.loads(request.content)["inputs"]]
+    if path.endswith("/send/batch"):
+        return [item["uuid"] for item in orjson.loads(request.content)["inputs"]]
     if path.endswith("/custom/value"):
         return [item["visitorId"] for item in orjson.loads(request.content)]
     if path.endswith("/composite/sobjects") and request.method == "PATCH":
@@ -92,7 +94,7 @@ def written(request: httpx.Request) -> list[str]:
 
 def shrink(*, by_jobs: bool) -> None:
     """Let five records make three batches, or a first batch and two jobs."""
-    hubspot.RECORDS_PER_CALL = pendo.RECORDS_PER_CALL = 2
+    hubspot.RECORDS_PER_CALL = hubspot.events.RECORDS_PER_CALL = pendo.RECORDS_PER_CALL = 2
     salesforce.RECORDS_PER_CALL = 1 if by_jobs else 2
     bulk.ABOVE, bulk.ROWS_PER_JOB, bulk._FIRST_WAIT = (3 if by_jobs else 1_000), 2, 0.0  # noqa: SLF001
 

@@ -384,10 +384,13 @@ def test_every_reason_of_the_models_has_its_words() -> None:
     decide = (ROOT / "macros" / "decide.sql").read_text()
     reasons = set(re.findall(r"(?:then|else) '(\w+)'\n", decide.partition("end as reason")[0]))
     assert {"differs", "rejected_before", "exit_keeps"} <= reasons
+    of_events = (ROOT / "macros" / "events" / "events.sql").read_text().partition("macro decide_on_events")[2]
+    reasons |= set(re.findall(r"(?:then|else) '(\w+)'\n", of_events.partition("end as reason")[0]))
+    assert {"happened", "unmatched"} <= reasons
     documented = (ROOT / "docs" / "activations.md").read_text()
     for reason in reasons:
         assert f"| `{reason}` |" in documented, reason
         # What is sent needs no excuse.
-        assert reason in REASONS or reason == "differs"
+        assert reason in REASONS or reason in {"differs", "happened"}
     for reason in REASONS:
         assert f"| `{reason}` |" in documented, reason

@@ -79,6 +79,7 @@ def test_every_activation_is_public_contracted_and_described(manifest: dict[str,
     assert [item.name for item in activations] == [
         "hubspot_companies",
         "hubspot_contacts",
+        "hubspot_events",
         "pendo_accounts",
         "pendo_visitors",
         "salesforce_accounts",

@@ -1,4 +1,4 @@
-"""HubSpot: property definitions, batch updates and batch reads. The only module that speaks HubSpot's write API."""
+"""HubSpot: properties, batch updates and reads, and custom events. The only package that speaks HubSpot's write API."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import httpx
 import orjson
 
 from activators.activation import Activation, Family, Property
-from activators.connectors import Connector, Probe
-from activators.errors import QuotaExhausted, Unauthorized, VendorError
+from activators.connectors import Connector, Events, Probe
+from activators.errors import VendorError
+from activators.hubspot import events
+from activators.hubspot.answers import BURST_SECONDS, DATED, body_of, code_of, expect, judge, message_of, meter
 from activators.journal import RecordChanges, Result, Stored
 from activators.limits import Usage, Window
-from activators.transport import Again, Caller, Refusal, isolate, retry_after, understanding
+from activators.transport import Caller, Refusal, isolate, understanding
 
 # Paths carry a dated version; each is supported for 18 months.
-VERSION = "2026-09"
+VERSION = DATED
 # A private app's burst limit of a Professional or Enterprise account: 190 calls in any 10 seconds.
-CALLS, SECONDS = 190, 10.0
+CALLS, SECONDS = 190, BURST_SECONDS
 RECORDS_PER_CALL = 100
 # Batches on their way at once: enough to use the limit up while HubSpot takes a second to answer.
 IN_FLIGHT = 20
 _DEFINITIONS_PER_CALL = 100
-_LOCK_SECONDS = 2.0
 
 _TYPES: Mapping[Family, tuple[str, str]] = {
     "string": ("string", "text"),
@@ -43,37 +44,6 @@ HOLDS: Mapping[Family, frozenset[str]] = {
     "date": frozenset({"date"}),
     "datetime": frozenset({"datetime"}),
 }
-
-
-def judge(response: httpx.Response) -> None:
-    """Stop on refused credentials and spent quotas, repeat what may be repeated, let the rest through."""
-    status = response.status_code
-    if status == httpx.codes.UNAUTHORIZED:
-        raise Unauthorized("HubSpot refuses the token (401); check HUBSPOT_ACCESS_TOKEN")
-    if status == httpx.codes.FORBIDDEN:
-        context = next(iter(_json(response).get("errors") or [{}])).get("context", {})
-        scopes = ", ".join(context.get("requiredGranularScopes", [])) or "those that docs/accounts.md lists"
-        raise Unauthorized(f"HubSpot refuses the call (403); grant the app the scopes it lacks: {scopes}")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        message = str(_json(response).get("message", ""))
-        if "daily" in message:
-            raise QuotaExhausted(
-                "HubSpot: the account's daily calls are spent; run the same command again after midnight, account time"
-            )
-        own = retry_after(response)
-        raise Again(message or "too many requests", SECONDS if own is None else own)
-    if status == httpx.codes.LOCKED:
-        raise Again("records are locked by other writes", _LOCK_SECONDS)
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise Again(f"HTTP {status}")
-    if status == 477:  # noqa: PLR2004  HubSpot's own status
-        raise VendorError("HubSpot is moving this account to another data centre (477); try again in some hours")
-
-
-def meter(response: httpx.Response) -> Usage | None:
-    """How much of the day's calls the account has used; service keys and searches are not told."""
-    daily, left = (response.headers.get(f"X-HubSpot-RateLimit-Daily{kind}", "") for kind in ("", "-Remaining"))
-    return Usage(int(daily) - int(left), int(daily)) if daily.isdecimal() and left.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +104,9 @@ class HubSpot:
         )
         if response.status_code == httpx.codes.BAD_REQUEST:
             # HubSpot refuses the whole call for one bad value, and does not say whose it is.
-            body = _json(response)
-            return Refusal(_code(body, response), _message(body, response))
-        body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
+            body = body_of(response)
+            return Refusal(code_of(body, response), message_of(body, response))
+        body = expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
         with understanding(response, "HubSpot"):
             return _account_for(records, body)
 
@@ -147,7 +117,7 @@ class HubSpot:
             f"/crm/objects/{VERSION}/{object_type}/batch/read",
             json={"properties": list(properties), "inputs": [{"id": item} for item in record_ids]},
         )
-        body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
+        body = expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
         with understanding(response, "HubSpot"):
             return {
                 str(item["id"]): Stored(item["properties"], dt.datetime.fromisoformat(item["updatedAt"]))
@@ -157,7 +127,7 @@ class HubSpot:
     async def definitions(self, object_type: str) -> dict[str, str]:
         """The type of every property that the object has, by lower-case name."""
         response = await self.caller.send("GET", f"/crm/properties/{VERSION}/{object_type}")
-        body = _expect(response, httpx.codes.OK)
+        body = expect(response, httpx.codes.OK)
         with understanding(response, "HubSpot"):
             return {item["name"]: item["type"] for item in body["results"]}
 
@@ -174,7 +144,7 @@ class HubSpot:
                     ]
                 },
             )
-            body = _expect(response, httpx.codes.CREATED, httpx.codes.MULTI_STATUS)
+            body = expect(response, httpx.codes.CREATED, httpx.codes.MULTI_STATUS)
             # A create whose answer was lost is repeated, and finds its own work.
             refused = [error for error in body.get("errors") or [] if "already exist" not in error.get("message", "")]
             if refused:
@@ -194,7 +164,7 @@ class HubSpot:
         response = await self.caller.send(
             "GET", f"/crm/objects/{VERSION}/{activation.object}", params={"limit": "1", "archived": "false"}
         )
-        _expect(response, httpx.codes.OK)
+        expect(response, httpx.codes.OK)
         return [
             Probe(f"read definitions of {activation.object}", f"allowed, {len(found)} properties"),
             Probe(f"read {activation.object}", "allowed"),
@@ -204,7 +174,7 @@ class HubSpot:
     async def quota(self) -> Usage | None:
         """The account's calls of the day by private apps; HubSpot does not count a service key's."""
         response = await self.caller.send("GET", f"/account-info/{VERSION}/api-usage/daily/private-apps")
-        body = _expect(response, httpx.codes.OK)
+        body = expect(response, httpx.codes.OK)
         with understanding(response, "HubSpot"):
             daily = next(iter(body["results"]), None)
             return Usage(int(daily["currentUsage"]), int(daily["usageLimit"])) if daily else None
@@ -212,14 +182,14 @@ class HubSpot:
     async def _create_group(self, activation: Activation) -> None:
         path = f"/crm/properties/{VERSION}/{activation.object}/groups"
         response = await self.caller.send("GET", path)
-        body = _expect(response, httpx.codes.OK)
+        body = expect(response, httpx.codes.OK)
         with understanding(response, "HubSpot"):
             existing = {group["name"] for group in body["results"]}
         if activation.group not in existing:
             label = activation.group.replace("_", " ").capitalize()
             response = await self.caller.send("POST", path, json={"name": activation.group, "label": label})
             # 409: a create whose answer was lost has been repeated.
-            _expect(response, httpx.codes.CREATED, httpx.codes.CONFLICT)
+            expect(response, httpx.codes.CREATED, httpx.codes.CONFLICT)
 
 
 CONNECTOR = Connector(
@@ -236,6 +206,15 @@ CONNECTOR = Connector(
     name_rule="a HubSpot name is lower-case letters, digits and _, starts with a letter and not with hs_",
     connect=lambda http, settings, limit, day_share: HubSpot.connect(
         http, settings["HUBSPOT_ACCESS_TOKEN"], limit, day_share
+    ),
+    events=Events(
+        records_per_call=events.RECORDS_PER_CALL,
+        legal_name=re.compile(r"(?!hs_)[a-z][a-z0-9_]{0,49}"),
+        name_rule="a name of a HubSpot event is up to 50 lower-case letters, digits and _, and starts with a letter",
+        properties=events.PROPERTIES,
+        has_external_id=False,
+        creates=True,
+        open=lambda account, _: events.HubSpotEvents(account.caller),
     ),
 )
 
@@ -273,34 +252,3 @@ def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> l
         or Result(record.record_id, "unknown", None, None, "HubSpot's answer does not name this record")
         for record in records
     ]
-
-
-def _expect(response: httpx.Response, *statuses: int) -> dict[str, Any]:
-    body = _json(response)
-    if response.status_code in statuses and not body:
-        with understanding(response, "HubSpot"):
-            raise ValueError
-    if response.status_code not in statuses:
-        raise VendorError(
-            f"HubSpot answers {response.status_code} to {response.request.method} {response.request.url.path}: "
-            f"{_message(body, response)}"
-        )
-    return body
-
-
-def _json(response: httpx.Response) -> dict[str, Any]:
-    """The body of a refusal; gateways answer in HTML, or cut off."""
-    try:
-        return dict(orjson.loads(response.content))
-    except (TypeError, ValueError):
-        return {}
-
-
-def _code(body: Mapping[str, Any], response: httpx.Response) -> str:
-    errors = body.get("errors") or [{}]
-    return str(errors[0].get("code") or body.get("category") or response.status_code)
-
-
-def _message(body: Mapping[str, Any], response: httpx.Response) -> str:
-    errors = body.get("errors") or [{}]
-    return str(errors[0].get("message") or body.get("message") or response.reason_phrase)
