@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import process_time
 from typing import Any
 
 import duckdb
@@ -176,7 +177,14 @@ def metrics() -> list[Figure]:
             "metrics.nightly_vs_full",
             nightly.seconds / full.seconds,
             "times",
-            {**detail, "at_most": 0.1, "nightly_seconds": nightly.seconds, "slowest": nightly.slowest},
+            {
+                **detail,
+                "at_most": 0.1,
+                "nightly_seconds": nightly.seconds,
+                "slowest": nightly.slowest,
+                "of_processor_seconds": nightly.processor_seconds / full.processor_seconds,
+                "nightly_processor_seconds": nightly.processor_seconds,
+            },
         ),
         Figure(
             "metrics.peak_mb",
@@ -193,9 +201,10 @@ def metrics() -> list[Figure]:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """What a build's nodes took by the clock, what dbt took around them, and the slowest of them."""
+    """What nodes took by the clock and of the processors, what dbt took around them, and the slowest of them."""
 
     seconds: float
+    processor_seconds: float
     overhead: float
     slowest: str
 
@@ -243,9 +252,14 @@ def _build(warehouse: Path) -> _Build:
         *(str(part) for place in places.items() for part in place),
     ]
     results: list[Any] = []
+    spent_by: list[float] = []
+
+    def note(event: Any) -> None:  # noqa: ANN401  dbt's protobuf message
+        if event.info.name in {"NodeStart", "NodeFinished"}:
+            spent_by.append(process_time())
 
     def run() -> None:
-        outcome = dbtRunner().invoke(arguments)
+        outcome = dbtRunner(callbacks=[note]).invoke(arguments)
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
         results.extend(getattr(outcome.result, "results", ()))
         failed = [f"{one.node.name}: {one.message}" for one in results if one.status in {"error", "fail"}]
@@ -257,7 +271,9 @@ def _build(warehouse: Path) -> _Build:
     steps = [step for one in results for step in one.timing]
     began, ended = min(step.started_at for step in steps), max(step.completed_at for step in steps)
     spent = (ended - began).total_seconds()
-    return _Build(spent, took - spent, "; ".join(f"{name} {time:.1f} s" for time, name in nodes[:4]))
+    return _Build(
+        spent, spent_by[-1] - spent_by[0], took - spent, "; ".join(f"{name} {time:.1f} s" for time, name in nodes[:4])
+    )
 
 
 def _opened(warehouse: Path) -> duckdb.DuckDBPyConnection:
