@@ -1,3 +1,19 @@
+{#- The var window_days. A list that cannot be is told in one line, not by the contracts of what is made of it. -#}
+{% macro window_lengths() -%}
+    {%- set lengths = var('window_days') -%}
+    {%- set is_list = lengths is iterable and lengths is not string and lengths is not mapping -%}
+    {%- set right = lengths | select('integer') | select('gt', 0) | unique | list if is_list else [] -%}
+    {%- if not right or right | length != lengths | length or right | length > 4 -%}
+        {{
+            exceptions.raise_compiler_error(
+                'dbt_project.yml: window_days is ' ~ lengths
+                ~ ': make it a list of one to four different numbers of days, such as [30, 90, 180]'
+            )
+        }}
+    {%- endif -%}
+    {{ return(lengths) }}
+{%- endmacro %}
+
 {#- How many days of activity one whole number holds, a bit a day, and how many numbers the windows need. -#}
 {% macro days_a_word() -%}
     {{ return(60) }}
@@ -6,7 +22,7 @@
 {#- The columns that hold the active days: activity_0 is for 1 to 60 days ago, activity_1 for 61 to 120, and so on. -#}
 {% macro activity_columns() -%}
     {%- set names = [] -%}
-    {%- for word in range((var('window_days') | max + days_a_word() - 1) // days_a_word()) -%}
+    {%- for word in range((window_lengths() | max + days_a_word() - 1) // days_a_word()) -%}
         {%- do names.append('activity_' ~ word) -%}
     {%- endfor -%}
     {{ return(names) }}
@@ -15,7 +31,7 @@
 {#- The columns that hold sums of the windows. -#}
 {% macro window_sum_columns() -%}
     {%- set names = [] -%}
-    {%- for days in var('window_days') -%}
+    {%- for days in window_lengths() -%}
         {%- do names.extend(['minutes_' ~ days, 'events_' ~ days, 'previous_minutes_' ~ days]) -%}
     {%- endfor -%}
     {{ return(names) }}

@@ -135,13 +135,31 @@ class Scratch:
             connection.execute("insert or ignore into affected select unnest(?::bigint[])", [list(days)])
 
     def usage(self, kind: str | None, used: str | None) -> Iterator[pa.Table]:
-        """Give the affected days' usage by visitor, account and app: all, or of one type of event by what was used."""
+        """Give the affected days' usage by visitor, account and app: all, or of one type of event by what was used.
+
+        A minute in several apps is one minute of one of them, the first that has events on that day, so that the apps'
+        minutes add up to distinct ones.
+        """
         chosen = f"where type = {_quoted(kind)} and name is not null" if kind else ""
         what, also = (f"name as {used},", "name,") if used else ("", "")
         yield from self._stream(f"""
+            with active as (
+                select day, {also} visitor_id, account_id, app_id, minute, sum(num_events) as num_events,
+                    sum(sum(num_events)) over (partition by day, {also} visitor_id, account_id, app_id) as app_events
+                from minutes join affected using (day) {chosen}
+                group by day, {also} visitor_id, account_id, app_id, minute
+            ),
+            counted as (
+                select *,
+                    row_number() over (
+                        partition by day, {also} visitor_id, account_id, minute
+                        order by app_events = 0, app_id nulls last
+                    ) = 1 as is_counted
+                from active
+            )
             select day, {what} visitor_id, account_id, app_id, sum(num_events)::bigint as num_events,
-                count(distinct minute) as num_minutes
-            from minutes join affected using (day) {chosen} group by day, {also} visitor_id, account_id, app_id
+                count(*) filter (where is_counted) as num_minutes
+            from counted group by day, {also} visitor_id, account_id, app_id
         """)  # noqa: S608 names and types of our own
 
     def visits(self) -> Iterator[pa.Table]:

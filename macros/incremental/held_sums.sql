@@ -1,24 +1,31 @@
 {#-
-The days that an incremental table holds, with their sums; none on a full refresh and before it was first built. It is looked up by
-its name and not by ref(), because what comes of it decides what that table does next.
+The rows that an incremental table holds; none on a full refresh and before it was first built. It is looked up by its name and not
+by ref(), because what comes of it decides what that table does next.
 -#}
-{% macro held_sums(table) -%}
-    {%- set held = none -%}
-    {%- if continues() -%}
-        {%- set held = load_relation(this.incorporate(path={'identifier': table})) -%}
-    {%- endif -%}
+{% macro held_rows(table, owner) -%}
+    {%- set held = load_relation(this.incorporate(path={'identifier': table})) if continues() else none -%}
     {%- if held is none -%}
-        select
-            cast(null as date) as usage_on,
-            cast(null as bigint) as event_count,
-            cast(null as bigint) as minutes
-        where false
+        (
+            select
+                {% for column in owner -%}
+                cast(null as varchar) as {{ column }},
+                {% endfor -%}
+                cast(null as date) as usage_on,
+                cast(null as bigint) as event_count,
+                cast(null as bigint) as minutes
+            where false
+        )
     {%- else -%}
-        select
-            usage_on,
-            sum(event_count) as event_count,
-            sum(minutes) as minutes
-        from {{ held }}
-        group by usage_on
+        {{ held }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- The days that it holds, with their sums. -#}
+{% macro held_sums(table) -%}
+    select
+        usage_on,
+        sum(event_count) as event_count,
+        sum(minutes) as minutes
+    from {{ held_rows(table, []) }} as held_rows
+    group by usage_on
 {%- endmacro %}

@@ -9,7 +9,7 @@ reads as (
 lengths as (
 
     select window_days
-    from (values ({{ var('window_days') | join('), (') }})) as lengths (window_days)
+    from (values ({{ window_lengths() | join('), (') }})) as lengths (window_days)
 
 ),
 

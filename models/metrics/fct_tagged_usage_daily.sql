@@ -23,21 +23,7 @@ days as (
 
 daily as (
 
-    select
-        events.visitor_id,
-        events.account_id,
-        events.kind,
-        events.tagged_id,
-        days.usage_on,
-        cast(sum(events.event_count) as bigint) as event_count,
-        cast(sum(events.minutes) as bigint) as minutes
-
-    from events
-    -- Many to one: a landed row is of one day.
-    inner join days
-        on events.day_starts_ms = days.day_starts_ms
-    where events.event_count > 0
-    group by all
+    {{ summed_days('events', 'days', ['visitor_id', 'account_id', 'kind', 'tagged_id']) }}
 
 )
 

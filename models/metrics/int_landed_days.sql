@@ -74,6 +74,46 @@ held as (
 
 ),
 
+-- Of closed days, those that this landing may have read again: what was open when the roll-up was last built, and
+-- a little more, as clocks change. A digest of every day would cost as much as a tenth of a full build.
+reread as (
+
+    select
+        dated.roll_up,
+        dated.usage_on,
+        dated.day_starts_ms
+    from dated
+    inner join (
+        select roll_up, max(usage_on) as held_through from held group by roll_up
+    ) as last_held
+        on dated.roll_up = last_held.roll_up
+    cross join today
+    where
+        dated.usage_on >= last_held.held_through - {{ var('open_days') + 3 }}
+        and dated.usage_on <= today.closed_through
+
+),
+
+digested as (
+
+    -- Not from the CTEs above: what is read twice is copied first, and these are large.
+    {{
+        digested_days(
+            'fct_usage_daily', ref('stg_pendo__events'), 'reread', ['visitor_id', 'account_id']
+        )
+    }}
+
+    union all
+
+    {{
+        digested_days(
+            'fct_tagged_usage_daily', ref('int_tagged_events'), 'reread',
+            ['visitor_id', 'account_id', 'kind', 'tagged_id']
+        )
+    }}
+
+),
+
 compared as (
 
     select
@@ -85,12 +125,17 @@ compared as (
         -- Two starts may be of one date when somebody changed the time zone.
         sum(dated.event_count) over same_day is distinct from held.event_count
         or sum(dated.minutes) over same_day is distinct from held.minutes
+        or digested.landed_digest is distinct from digested.held_digest
             as is_restated
 
     from dated
     full join held
         on dated.roll_up = held.roll_up
         and dated.usage_on = held.usage_on
+    -- One at most: days are digested by their date.
+    left join digested
+        on dated.roll_up = digested.roll_up
+        and dated.usage_on = digested.usage_on
     window same_day as (
         partition by
             coalesce(dated.roll_up, held.roll_up),

@@ -194,6 +194,44 @@ def test_an_event_that_lasts_is_active_in_each_of_its_minutes_and_counts_once(pl
     ]
 
 
+def test_a_minute_in_two_apps_is_one_and_in_two_accounts_is_one_of_each(place: Place) -> None:
+    columns = 'time = "at"\ntype = "kind"\nname = "what"\napp_id = "app"\nduration = "seconds"'
+    place.declare(CSV.replace('time = "at"', columns))
+    rows = [
+        "ann,acme,2026-03-01T12:00:05Z,page,home,2,",
+        "ann,acme,2026-03-01T12:00:30Z,page,home,1,",
+        "ann,acme,2026-03-01T12:00:40Z,page,search,1,",
+        "ann,acme,2026-03-01T12:00:50Z,page,home,,",
+        "ann,acme,2026-03-01T12:01:10Z,page,home,2,",
+        "ann,beta,2026-03-01T12:00:20Z,page,home,2,",
+        # App 1 goes on from the day before and has no event of this one, so that no model counts its minutes.
+        "bob,acme,2026-03-02T04:59:30Z,page,home,1,90",
+        "bob,acme,2026-03-02T05:00:10Z,page,home,2,",
+    ]
+    place.write("events/a.csv", "\n".join(["user,org,at,kind,what,app,seconds", *rows]))
+    place.load()
+    assert place.ask(
+        "select visitor_id, account_id, app_id, num_events, num_minutes from pendo.events order by all"
+    ) == [
+        ("ann", "acme", 1, 2, 1),
+        ("ann", "acme", 2, 2, 1),
+        ("ann", "acme", None, 1, 0),
+        ("ann", "beta", 2, 1, 1),
+        ("bob", "acme", 1, 0, 0),
+        ("bob", "acme", 1, 1, 1),
+        ("bob", "acme", 2, 1, 1),
+    ]
+    assert place.ask(
+        "select account_id, page_id, app_id, num_minutes from pendo.page_events where visitor_id = 'ann' order by all"
+    ) == [
+        ("acme", "home", 1, 1),
+        ("acme", "home", 2, 1),
+        ("acme", "home", None, 0),
+        ("acme", "search", 1, 1),
+        ("beta", "home", 2, 1),
+    ]
+
+
 TABLE = {"user": ["ann", "ann", "bob"], "org": ["acme", "acme", None]}
 TIMES = [datetime(2026, 3, 1, 12, 0, second, tzinfo=UTC) for second in (0, 30, 45)]
 

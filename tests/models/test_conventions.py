@@ -242,5 +242,6 @@ def test_every_activations_records_are_among_those_that_can_be_mended(manifest: 
     declared = read_activations(manifest)
     assert [item.name for item in declared if item.models[0].id not in model["depends_on"]["nodes"]] == []
     # As the ledger calls them: the model's own name for an object may be another one.
-    named = re.findall(r"'(\w+)' as destination,\s+'(\w+)' as object", model["raw_code"])
+    listed = r"\('(\w+)', '(\w+)', '\w+', ref|'(\w+)' as destination,\s+'(\w+)' as object"
+    named = [(one[0] or one[2], one[1] or one[3]) for one in re.findall(listed, model["raw_code"])]
     assert sorted(named) == sorted((item.destination, item.object) for item in declared)

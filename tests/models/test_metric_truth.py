@@ -7,18 +7,24 @@ are built by nights, each on what the last one left, and late and restated days 
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shutil
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backhaul.transform import Transform, TransformError
 from sandbox.metrics import HEALTH
-from tests.conftest import AS_OF, Loop, looping
+from tests.conftest import AS_OF, ROOT, Loop, looping
 
 WINDOWS = (30, 90, 180)
 # Bogotá never changes its clocks; Auckland, 13 hours east of Greenwich, changes them when summer ends there.
 WORLDS = [(11, "America/Bogota", 2), (23, "Pacific/Auckland", 20)]
+# Lists of windows that a team may change to, one for each world.
+LISTS = {"America/Bogota": (7, 30, 90, 180), "Pacific/Auckland": (30,)}
 RAN = ("--select", "+path:models/metrics", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
 LASTING = ("fct_usage_daily", "fct_tagged_usage_daily", "int_usage__summed")
 FACTS = (*LASTING, "fct_visitor_metrics", "fct_account_metrics", "fct_visitor_chosen_usage", "fct_account_chosen_usage")
@@ -41,6 +47,28 @@ def nightly(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         build(loop, zone)
         assert loop.rows("select max(as_of) from metrics.dim_windows") == [(AS_OF + dt.timedelta(days=days),)]
         yield loop, zone
+
+
+def of_a_list(loop: Loop, lengths: tuple[int, ...], folder: Path) -> Transform:
+    """The project with this list in place of its own, and nothing else changed, on the loop's warehouse."""
+    for name in ("models", "macros", "seeds", "tests/models"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "profiles.yml", folder)
+    text = (ROOT / "dbt_project.yml").read_text()
+    listed = "window_days: [30, 90, 180]"
+    assert text.count(listed) == 1
+    (folder / "dbt_project.yml").write_text(text.replace(listed, f"window_days: {list(lengths)}"))
+    return Transform(loop.settings.model_copy(update={"target": folder / "target"}), folder)
+
+
+@pytest.fixture(scope="module")
+def relisted(nightly: tuple[Loop, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Loop, tuple[int, ...]]:
+    """The same loop after a night with another list of windows. It stays so: these tests come last."""
+    loop, zone = nightly
+    lengths = LISTS[zone]
+    relisted = of_a_list(loop, lengths, tmp_path_factory.mktemp("relisted"))
+    relisted.build(lambda *_: None, *RAN, "--vars", f"subscription_time_zone: {zone}")
+    return loop, lengths
 
 
 def build(loop: Loop, zone: str, *options: str) -> None:
@@ -156,3 +184,39 @@ def test_a_full_refresh_gives_the_same_rows(nightly: tuple[Loop, str]) -> None:
     build(loop, zone, "--full-refresh")
     for name in FACTS:
         assert sorted(map(repr, loop.rows(f"from metrics.{name}"))) == left[name], name
+
+
+@pytest.mark.parametrize("owner", ["visitor", "account"])
+def test_the_windows_are_what_the_list_says(relisted: tuple[Loop, tuple[int, ...]], owner: str) -> None:
+    loop, lengths = relisted
+    said = said_of(loop, owner)
+    names = {name for name in next(iter(said.values())) if "_last_" in name}
+    assert {int(name.rsplit("_", 1)[1]) for name in names} == set(lengths)
+    for days in lengths:
+        counted = loop.rows(f"""
+            select {owner}_id, count(distinct usage_on), sum(minutes), sum(event_count) from metrics.fct_usage_daily
+            semi join metrics.int_visitors__identified using (visitor_id)
+            where usage_on < (select max(as_of) from metrics.dim_windows)
+                and usage_on >= (select max(as_of) from metrics.dim_windows) - {days}
+            group by {owner}_id
+        """)
+        measures = [f"{measure}_last_{days}" for measure in ("active_days", "minutes", "events")]
+        usage = {who: dict(zip(measures, sums, strict=True)) for who, *sums in counted if who is not None}
+        assert usage
+        assert differences(said, {who: usage.get(who, dict.fromkeys(measures, 0)) for who in said}) == []
+
+
+@pytest.mark.parametrize("owner", ["visitor", "account"])
+def test_chosen_usage_has_the_windows_that_the_list_says(relisted: tuple[Loop, tuple[int, ...]], owner: str) -> None:
+    loop, lengths = relisted
+    names = [str(name) for (name,) in loop.rows(f"select column_name from (describe metrics.fct_{owner}_chosen_usage)")]
+    assert {int(name.rsplit("_", 1)[1]) for name in names if "_last_" in name} == set(lengths)
+
+
+def test_a_list_of_windows_that_cannot_be_is_told_in_a_line(nightly: tuple[Loop, str], tmp_path: Path) -> None:
+    loop, _ = nightly
+    told = re.escape(
+        "window_days is [1, 2, 3, 4, 5]: make it a list of one to four different numbers of days, such as ["
+    )
+    with pytest.raises(TransformError, match=told):
+        of_a_list(loop, (1, 2, 3, 4, 5), tmp_path).parse()
