@@ -278,7 +278,8 @@ def test_a_version_that_cannot_be_built_is_named_and_leaves_nothing(clone: Clone
     git(clone.root, "commit", "--quiet", "--all", "--message", "Broken SQL")
     (clone.root / WINDOWED).write_text(good)
     with pytest.raises(
-        CompareError, match=r"HEAD cannot be built: dbt build: int_visitors__windowed_usage: .*no_such_column"
+        CompareError,
+        match=r"HEAD cannot be built: dbt build: int_(visitors|accounts)__windowed_usage: .*no_such_column",
     ):
         clone.compare("HEAD")
     assert clone.schemas() == set()
