@@ -135,7 +135,7 @@ class HubSpot:
         if response.status_code == httpx.codes.BAD_REQUEST:
             # HubSpot refuses the whole call for one bad value, and does not say whose it is.
             body = _json(response)
-            return Refusal(_code(body, response), _message(body, response))
+            return Refusal(_code(body, response), _message(body, response), _to_blame(*body.get("errors") or ()))
         body = _expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
         with understanding(response, "HubSpot"):
             return _account_for(records, body)
@@ -264,7 +264,9 @@ def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> l
     for error in body.get("errors", []):
         context = error.get("context", {})
         for record_id in (*context.get("objectWriteTraceId", []), *context.get("ids", [])):
-            answered[record_id] = Result(record_id, "rejected", None, error.get("category"), error.get("message"))
+            answered[record_id] = Result(
+                record_id, "rejected", None, error.get("category"), error.get("message"), _to_blame(error)
+            )
     for item in body.get("results", []):
         # Results come in any order. `updatedAt` is the write's own time, which the next landing compares with.
         answered[str(item["id"])] = Result(str(item["id"]), "confirmed", dt.datetime.fromisoformat(item["updatedAt"]))
@@ -294,6 +296,12 @@ def _json(response: httpx.Response) -> dict[str, Any]:
         return dict(orjson.loads(response.content))
     except (TypeError, ValueError):
         return {}
+
+
+def _to_blame(*errors: Mapping[str, Any]) -> tuple[str, ...]:
+    """The properties that errors name."""
+    named = (name for error in errors for name in error.get("context", {}).get("propertyName", ()))
+    return tuple(dict.fromkeys(named))
 
 
 def _code(body: Mapping[str, Any], response: httpx.Response) -> str:

@@ -107,6 +107,8 @@ def test_rows_that_a_job_refuses_are_named_with_the_vendors_own_words(crm: Crm, 
     assert (item.confirmed, item.rejected, item.unknown) == (20, 2, 0)
     assert results(tmp_path / "journal")[crm.ids[80]]["code"] == "STRING_TOO_LONG"
     assert "data value too large" in results(tmp_path / "journal")[crm.ids[80]]["message"]
+    assert results(tmp_path / "journal")[crm.ids[80]]["to_blame"] == [crm.note]
+    assert "to_blame" not in results(tmp_path / "journal")[gone]
 
 
 def test_rows_that_a_job_found_locked_are_read_back_and_sent_again(crm: Crm, seal: Seal, tmp_path: Path) -> None:
