@@ -6,7 +6,7 @@ Decided here and not in a model, as it needs what the CRM says at this moment. R
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from operator import itemgetter
@@ -35,16 +35,19 @@ _VALUES = 50_000
 _MEMORY = "512MB"
 
 
-async def plan_undo(
+async def plan_undo(  # noqa: PLR0913  what to take back, where, and from what
     run_id: str,
     activations: Sequence[Activation],
     destinations: Mapping[str, Destination],
     journal: Path,
     plans: Path,
+    *,
+    only: Collection[str] = (),
 ) -> Plan:
     """Seal a plan that takes a run back. `destinations` are those of the run's activations.
 
-    Raises PlanError when there is no such run, it wrote nothing, or its activations are declared no more.
+    With `only`, what the run wrote for other activations stays. Raises PlanError when there is no such run, it wrote
+    nothing, or its activations are declared no more.
     """
     declared = {activation.name: activation for activation in activations}
     # Before they are read: what a run writes in the meantime is not known here.
@@ -64,13 +67,16 @@ async def plan_undo(
         for name, records in connection.execute(
             "select activation, count(distinct record_id) from undo.written group by activation order by activation"
         ).fetchall():
+            if only and name not in only:
+                continue
             if name not in declared:
                 raise PlanError(f"run {run_id} wrote for {name}, which is declared no more; declare it again")
             activation = declared[name]
             await _decide(connection, activation, destinations[activation.destination])
             undone.append(_restoring(connection, activation, records))
         if not undone:
-            raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
+            what = f" for {', '.join(sorted(only))}" if only else ""
+            raise PlanError(f"run {run_id} wrote nothing{what}; there is nothing to take back")
         for name, destination in destinations.items():
             # The answers to the reading say how much of the day is left.
             usage = destination.caller.usage

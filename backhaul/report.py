@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from textwrap import shorten
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from activators.apply import Run
 from activators.check import Asked, Checked
-from activators.plan import ActivationPlan, Plan, shown
+from activators.plan import ActivationPlan, Plan, Sample, shown
 from activators.provision import Provisioned
 from activators.written import RunSummary, Write
 from backhaul.logbook import SyncSummary
@@ -43,6 +44,9 @@ REASONS = {
     "exit_keeps": "the record left the model, and the column keeps what it has",
     "exit_clears": "the record left the model, and the column clears",
 }
+
+# Values that an undo names on a terminal.
+_STAYS = 100
 
 # How a decision that sends nothing is told of values.
 DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
@@ -156,6 +160,19 @@ def plan_json(sealed: Plan) -> dict[str, Any]:
         "created_at": sealed.created_at,
         "activations": [dataclasses.asdict(item) for item in sealed.activations],
     }
+
+
+def stays(kept: Iterator[tuple[str, str, Sample]]) -> RenderableType:
+    """The values that an undo leaves as they are, by activation and with the reason of each; of very many the first."""
+    found = [text(f"{name}  {sample}: {REASONS.get(reason, reason)}") for name, reason, sample in islice(kept, _STAYS)]
+    more = sum(1 for _ in kept)
+    rest = [Text(f"and {more:,} more; --json names them all")] if more else []
+    return Group(Text("Left as they are:" if found else "Nothing is left as it is."), *found, *rest)
+
+
+def stays_json(kept: Iterable[tuple[str, str, Sample]]) -> list[dict[str, Any]]:
+    """The same for machines, all of them. Fields are added, never renamed."""
+    return [{"activation": name, "reason": reason, **dataclasses.asdict(sample)} for name, reason, sample in kept]
 
 
 def runs_json(summaries: Iterable[RunSummary]) -> list[dict[str, Any]]:

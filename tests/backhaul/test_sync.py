@@ -235,6 +235,10 @@ def test_the_next_night_finishes_what_was_interrupted_and_says_what_died(project
     assert resumed["figures"]["confirmed"] > 10
     assert resumed["plan_id"] != planned["plan_id"]
     assert (planned["figures"]["changes"], steps["apply"]["message"]) == (0, "nothing to send")
+    # A night with nothing to send is a run, too: all is as it should be, as of now.
+    assert project.rows("select distinct last_run_id, last_success_at is not null from audit.activation_health") == [
+        (steps["apply"]["run_id"], True)
+    ]
     # The batch whose answer was lost was read back, and not sent again; the companies' and the contacts' are two.
     assert sent == 1
     assert len([path for path in project.writes() if path.endswith("/batch/update")]) == 2
