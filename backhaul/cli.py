@@ -451,7 +451,7 @@ def run() -> None:
     except UnicodeDecodeError:
         code = _refuse(".env: not UTF-8 text; save it as such")
     except OSError as error:
-        code = _refuse(f"{error.filename or 'a file'}: {error.strerror}; see that it is there and can be written")
+        code = _refuse(report.unwritable(error))
     except SyncHeld as held:
         code = _refuse(str(held), EXIT_HELD)
     except (ActivationError, LoadError) as error:

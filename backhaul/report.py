@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from textwrap import shorten
@@ -55,6 +56,13 @@ DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
 def text(value: str, style: str = "") -> Text:
     """A vendor's words as they are: brackets are no markup, and control characters do nothing."""
     return Text(value.translate(_OBEYED), style=style)
+
+
+def unwritable(error: OSError) -> str:
+    """Say which file is amiss, and what to do about it."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    mend = "make room, then run the same command again" if full else "see that it is there and can be written"
+    return f"{error.filename or 'a file'}: {error.strerror}; {mend}"
 
 
 def landings(landed: Sequence[Landing]) -> RenderableType:

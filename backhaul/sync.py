@@ -324,7 +324,7 @@ def _said(error: BaseException) -> str:
         case ActivationError() | LoadError():
             return str(error)
         case OSError():
-            return f"{error.filename or 'a file'}: {error.strerror}; see that it is there and can be written"
+            return report.unwritable(error)
         case _:
             return type(error).__name__
 

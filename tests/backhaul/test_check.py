@@ -14,15 +14,19 @@ import pytest
 
 from activators.check import Asked, Checked, ask, check
 from activators.declarations import read_activations
-from activators.destinations import connect
+from activators.destinations import Credentials, connect
 from activators.errors import PlanError
+from activators.hubspot import HubSpot
+from sandbox.clock import Clock
+from sandbox.hubspot.app import hubspot_app
+from sandbox.hubspot.store import HubSpotStore
 from sandbox.server import serving
-from tests.activators.conftest import Crm, activation, crm, crm_of_module, sandbox
+from tests.activators.conftest import Crm, Seal, activation, crm, crm_of_module, sandbox, seal
 from tests.activators.test_declarations import activation_of, column, manifest, set_column, set_meta, sync_of
 from tests.backhaul.test_cli import backhaul, environment
 from tests.conftest import AS_OF, ROOT, Loop
 
-__all__ = ["crm", "crm_of_module", "manifest", "sandbox"]
+__all__ = ["crm", "crm_of_module", "manifest", "sandbox", "seal"]
 
 Landed = dict[str, Any]
 FIELD: Landed = {
@@ -284,6 +288,36 @@ def test_online_what_a_salesforce_user_may_not_edit_is_told(sandbox: Any) -> Non
         }
         hidden = Crm(sandbox, activation("salesforce", object="Nowhere"), (), control)
         assert "no such object, or it is hidden" in wrong(answers(hidden))["read Nowhere"]
+
+
+def test_online_a_scope_that_the_hubspot_app_lacks_is_named() -> None:
+    store = HubSpotStore([], Clock(AS_OF))
+    app = hubspot_app(store, "token", scopes=["oauth", "crm.schemas.contacts.read"])
+
+    async def run() -> list[Asked]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hubspot") as client:
+            return await ask(
+                [activation("hubspot", properties=())], {"hubspot": HubSpot.connect(client, "token")}, None
+            )
+
+    told = wrong(asyncio.run(run()))
+    assert told == {
+        "read contacts": "HubSpot refuses the call (403); grant the app the scopes it lacks: crm.objects.contacts.read"
+    }
+
+
+def test_online_a_plan_of_more_calls_than_are_left_waits_for_tomorrow(seal: Seal) -> None:
+    declared = activation("salesforce")
+    plan = seal(declared, [(str(one), "Usage_Days__c", None, "5") for one in range(2_000)])
+    with serving(seed=5, visitors=20, as_of=AS_OF, salesforce_daily_requests=8) as few:
+
+        async def run() -> list[Asked]:
+            async with connect(["salesforce"], Credentials(few.settings)) as destinations:
+                return await ask([declared], destinations, plan)
+
+        found = {item.probe.what: item.probe for item in asyncio.run(run())}
+    assert found["calls"].found.endswith("of the day's 8 are left, and the last plan takes 10")
+    assert found["calls"].mend == "apply it tomorrow"
 
 
 def test_online_calls_that_are_not_left_are_told() -> None:
