@@ -173,12 +173,13 @@ def test_the_line_for_cron_runs_in_crons_environment_and_says_little(project: Pr
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     names = ["parse", "resume", "load hubspot", "load salesforce", "load pendo", "load ledger"]
-    assert [re.split(r" {2,}", line)[0] for line in lines[1:-1]] == [*names, "build", "plan", "apply"]
+    names += ["build", "plan", "apply", "load ledger", "audit"]
+    assert [re.split(r" {2,}", line)[0] for line in lines[1:-1]] == names
     assert re.search(r"^Sync \S+: complete after \d+\.\d seconds\.$", lines[-1])
     # The end of the sync itself is in the warehouse, too.
     counts = "sum(row_count) > 1000, sum(built_count) > 50, sum(passed_count), sum(failed_count)"
     assert project.rows(f"select sync_outcome, count(*), {counts} from audit.fct_syncs group by 1") == [
-        ("complete", 9, True, True, 1, 0)
+        ("complete", 11, True, True, 1, 0)
     ]
     assert project.backhaul("runs --syncs").stdout.splitlines()[1].split()[-1] == "complete"
 
