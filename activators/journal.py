@@ -53,13 +53,17 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the vendor said of one record. `written_at` is the vendor's time, None when nothing was written."""
+    """What the vendor said of one record. `written_at` is the vendor's time, None when nothing was written.
+
+    `to_blame` are the properties that a refusal names; empty where it names none.
+    """
 
     record_id: str
     status: Status
     written_at: dt.datetime | None = None
     code: str | None = None
     message: str | None = None
+    to_blame: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,7 @@ class Journal:
                         "code": result.code,
                         "message": result.message,
                         "written_at": result.written_at,
+                        **({"to_blame": list(result.to_blame)} if result.to_blame else {}),
                     }
                     for result in results
                 ],
@@ -309,7 +314,8 @@ def record_changes(record: Mapping[str, Any]) -> RecordChanges:
 def result_of(item: Mapping[str, Any]) -> Result:
     """Read a record's result of an outcome."""
     written_at = item["written_at"] and dt.datetime.fromisoformat(item["written_at"])
-    return Result(item["id"], item["status"], written_at, item["code"], item["message"])
+    to_blame = tuple(item.get("to_blame", ()))
+    return Result(item["id"], item["status"], written_at, item["code"], item["message"], to_blame)
 
 
 def read_lines(path: Path, holding: bytes = b"") -> Iterator[Mapping[str, Any]]:

@@ -309,10 +309,10 @@ def _unfit(object_type: str, record: RecordChanges, found: Mapping[str, str]) ->
         kind = found.get(change.property.lower())
         if kind is None:
             message = f"Pendo has no field {change.property} of {object_type} in {GROUP}"
-            return Result(record.record_id, "rejected", None, UNKNOWN_FIELD, message)
+            return Result(record.record_id, "rejected", None, UNKNOWN_FIELD, message, (change.property,))
         if kind != _TYPES.get(change.family):
             message = f"field {change.property} of {object_type} is a {kind}, and the value a {change.family}"
-            return Result(record.record_id, "rejected", None, WRONG_TYPE, message)
+            return Result(record.record_id, "rejected", None, WRONG_TYPE, message, (change.property,))
     return None
 
 

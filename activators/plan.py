@@ -188,6 +188,14 @@ def read_changes(file: Path) -> Iterator[RecordChanges]:
         )
 
 
+def read_kept_back(file: Path) -> Iterator[tuple[str, Sample]]:
+    """What a sealed plan does not send: why, and the value as it is and as it would be."""
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=10_000):
+        for row in batch.to_pylist():
+            if row["decision"] != "send":
+                yield row["reason"], Sample(row["record_id"], row["property"], row["before"], row["after"])
+
+
 def _activation_plan(item: Mapping[str, Any]) -> ActivationPlan:
     return ActivationPlan(
         **{

@@ -19,7 +19,7 @@ from activators.destinations import write_calls
 from activators.errors import PlanError
 from activators.guards import tripped
 from activators.plan import ActivationPlan, Plan, Quota, Reason, Sample, Verdict, digest, seal_of
-from activators.warehouse import open_warehouse, row, rows
+from activators.warehouse import first_line, open_warehouse, row, rows
 
 _SAMPLES = 3
 # Rows that apply has in memory at once, of a plan of any size.
@@ -276,7 +276,7 @@ def _copy_differences(connection: duckdb.DuckDBPyConnection, activation: Activat
             """  # noqa: S608  a name from the manifest, and an escaped path
         )
     except duckdb.IOException as error:
-        raise PlanError(f"{file}: cannot be written ({str(error).splitlines()[0]}); make room") from None
+        raise PlanError(f"{file}: cannot be written ({first_line(error)}); make room") from None
     except duckdb.CatalogException:
         raise PlanError(
             f"exposure {activation.name}: {activation.plan_relation} is not in the warehouse; run `dbt build`"
@@ -382,7 +382,10 @@ def _reasons(connection: duckdb.DuckDBPyConnection, activation: Activation) -> t
 
 
 def _write_durably(file: Path, content: bytes) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-        target.write(content)
-        target.flush()
-        os.fsync(target.fileno())
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+            target.write(content)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as error:
+        raise PlanError(f"{file}: cannot be written ({error.strerror}); make room") from None

@@ -107,6 +107,8 @@ class Refusal:
 
     code: str
     message: str
+    # The properties that it names.
+    to_blame: tuple[str, ...] = ()
 
 
 Attempt = Callable[[Sequence[RecordChanges]], Awaitable[list[Result] | Refusal]]
@@ -144,7 +146,7 @@ async def halve(attempt: Attempt, records: Sequence[RecordChanges], answer: Refu
     if not isinstance(found, Refusal):
         return found
     if len(records) == 1:
-        return [Result(records[0].record_id, "rejected", None, found.code, found.message)]
+        return [Result(records[0].record_id, "rejected", None, found.code, found.message, found.to_blame)]
     middle = len(records) // 2
     return [*await halve(attempt, records[:middle]), *await halve(attempt, records[middle:])]
 

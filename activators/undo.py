@@ -6,7 +6,7 @@ Decided here and not in a model, as it needs what the CRM says at this moment. R
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from operator import itemgetter
@@ -35,17 +35,19 @@ _VALUES = 50_000
 _MEMORY = "512MB"
 
 
-async def plan_undo(
+async def plan_undo(  # noqa: PLR0913  what to take back, where, and from what
     run_id: str,
     activations: Sequence[Activation],
     destinations: Mapping[str, Destination],
     journal: Path,
     plans: Path,
+    *,
+    only: Collection[str] = (),
 ) -> Plan:
     """Seal a plan that takes a run back. `destinations` are those of the run's activations.
 
-    Events stay: they cannot be taken back. Raises PlanError when there is no such run, it wrote nothing else, or its
-    activations are declared no more.
+    With `only`, what the run wrote for other activations stays; so do events, which cannot be taken back. Raises
+    PlanError when there is no such run, it wrote nothing else, or its activations are declared no more.
     """
     declared = {activation.name: activation for activation in activations}
     # Before they are read: what a run writes in the meantime is not known here.
@@ -66,6 +68,8 @@ async def plan_undo(
         for name, records in connection.execute(
             "select activation, count(distinct record_id) from undo.written group by activation order by activation"
         ).fetchall():
+            if only and name not in only:
+                continue
             if name not in declared:
                 raise PlanError(f"run {run_id} wrote for {name}, which is declared no more; declare it again")
             activation = declared[name]
@@ -78,7 +82,8 @@ async def plan_undo(
             names = ", ".join(of_events)
             raise PlanError(f"run {run_id} sent events only ({names}), and an event cannot be taken back")
         if not undone:
-            raise PlanError(f"run {run_id} wrote nothing; there is nothing to take back")
+            what = f" for {', '.join(sorted(only))}" if only else ""
+            raise PlanError(f"run {run_id} wrote nothing{what}; there is nothing to take back")
         for name, destination in destinations.items():
             # The answers to the reading say how much of the day is left.
             usage = destination.caller.usage

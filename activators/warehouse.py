@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -58,8 +59,9 @@ def append(
 
 
 def first_line(error: Exception) -> str:
-    """What DuckDB says, without the picture below it."""
-    return str(error).splitlines()[0]
+    """What DuckDB says, without the picture below it; of a file that it could not write, what the system says."""
+    number = re.search(r'"errno":"(\d+)"', str(error))
+    return os.strerror(int(number[1])) if number else str(error).splitlines()[0]
 
 
 def row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

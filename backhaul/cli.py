@@ -23,7 +23,7 @@ from rich.prompt import Confirm
 
 from activators.declarations import read_manifest
 from activators.errors import ActivationError, PlanError, Stopped
-from activators.plan import Plan
+from activators.plan import Plan, read_kept_back
 from activators.written import read_run, read_runs, record_history
 from backhaul import report, steps
 from backhaul.logbook import SyncHeld, read_syncs
@@ -246,18 +246,34 @@ def apply(  # noqa: PLR0913, PLR0917 - options of a command line
 @app.command()
 def undo(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run to take back; `runs` lists them.")],
+    select: Annotated[
+        list[str] | None, typer.Option("-s", "--select", help="An activation to take back; all of the run by default.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Seal a plan that restores what a run replaced, where nobody has edited it since. `apply` then sends it."""
+    """Seal a plan that restores what a run replaced, where nobody has edited it since. `apply` then sends it.
+
+    Every value that stays is named: with --json all of them, else the first hundred.
+    """
     settings = Settings()
-    declared = steps.activations(settings)
-    sealed = steps.undo(settings, run_id, declared)
+    named = steps.activations(settings, select or ())
+    only = [item.name for item in named] if select else ()
+    sealed = steps.undo(settings, run_id, steps.activations(settings), only)
     sent = read_run(settings.journal, run_id).activations
-    staying = ", ".join(item.name for item in declared if item.kind == "events" and item.name in sent)
+    staying = ", ".join(item.name for item in named if item.kind == "events" and item.name in sent)
     if staying:
         err.print(f"The events of {staying} stay: an event cannot be taken back.")
     err.print("The next plan sends these values again, unless the models or the declarations change first.")
-    _show_plan(settings, sealed, json=json)
+    stays = (
+        (item.name, reason, sample)
+        for item in sealed.activations
+        for reason, sample in read_kept_back(sealed.folder / item.file)
+    )
+    if json:
+        _print_json(report.plan_json(sealed) | {"stays": report.stays_json(stays)})
+    else:
+        _show_plan(settings, sealed, json=False)
+        whole.print(report.stays(stays))
     raise typer.Exit(EXIT_CHANGES if sealed.changes else 0)
 
 
@@ -445,7 +461,7 @@ def run() -> None:
     except UnicodeDecodeError:
         code = _refuse(".env: not UTF-8 text; save it as such")
     except OSError as error:
-        code = _refuse(f"{error.filename or 'a file'}: {error.strerror}; see that it is there and can be written")
+        code = _refuse(report.unwritable(error))
     except SyncHeld as held:
         code = _refuse(str(held), EXIT_HELD)
     except (ActivationError, LoadError) as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import errno
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from textwrap import shorten
 from typing import Any
 
@@ -46,6 +48,9 @@ REASONS = {
     "exit_clears": "the record left the model, and the column clears",
 }
 
+# Values that an undo names on a terminal.
+_STAYS = 100
+
 # How a decision that sends nothing is told of values.
 DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
 
@@ -53,6 +58,13 @@ DECIDED = {"hold": "held", "keep": "kept", "invalid": "invalid"}
 def text(value: str, style: str = "") -> Text:
     """A vendor's words as they are: brackets are no markup, and control characters do nothing."""
     return Text(value.translate(_OBEYED), style=style)
+
+
+def unwritable(error: OSError) -> str:
+    """Say which file is amiss, and what to do about it."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    mend = "make room, then run the same command again" if full else "see that it is there and can be written"
+    return f"{error.filename or 'a file'}: {error.strerror}; {mend}"
 
 
 def landings(landed: Sequence[Landing]) -> RenderableType:
@@ -158,6 +170,19 @@ def plan_json(sealed: Plan) -> dict[str, Any]:
         "created_at": sealed.created_at,
         "activations": [dataclasses.asdict(item) for item in sealed.activations],
     }
+
+
+def stays(kept: Iterator[tuple[str, str, Sample]]) -> RenderableType:
+    """The values that an undo leaves as they are, by activation and with the reason of each; of very many the first."""
+    found = [text(f"{name}  {sample}: {REASONS.get(reason, reason)}") for name, reason, sample in islice(kept, _STAYS)]
+    more = sum(1 for _ in kept)
+    rest = [Text(f"and {more:,} more; --json names them all")] if more else []
+    return Group(Text("Left as they are:" if found else "Nothing is left as it is."), *found, *rest)
+
+
+def stays_json(kept: Iterable[tuple[str, str, Sample]]) -> list[dict[str, Any]]:
+    """The same for machines, all of them. Fields are added, never renamed."""
+    return [{"activation": name, "reason": reason, **dataclasses.asdict(sample)} for name, reason, sample in kept]
 
 
 def runs_json(summaries: Iterable[RunSummary]) -> list[dict[str, Any]]:

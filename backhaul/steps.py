@@ -221,14 +221,15 @@ async def _reread(settings: Settings, draft: Plan) -> dict[str, list[Verdict]]:
         return await reread(draft, destinations)
 
 
-def undo(settings: Settings, run_id: str, declared: Sequence[Activation]) -> Plan:
-    """Seal a plan that takes a run back. Only the CRMs that the run wrote to are asked."""
+def undo(settings: Settings, run_id: str, declared: Sequence[Activation], only: Collection[str] = ()) -> Plan:
+    """Seal a plan that takes a run back, or what it wrote for some activations. Only their CRMs are asked."""
     run = read_run(settings.journal, run_id)
-    needed = _destinations([activation for activation in declared if activation.name in run.activations])
+    names = set(run.activations).intersection(only or run.activations)
+    needed = _destinations([activation for activation in declared if activation.name in names])
 
     async def read() -> Plan:
         async with connect(needed, settings.credentials(), _restraint(settings)) as destinations:
-            return await plan_undo(run_id, declared, destinations, settings.journal, settings.plans)
+            return await plan_undo(run_id, declared, destinations, settings.journal, settings.plans, only=only)
 
     return asyncio.run(read())
 

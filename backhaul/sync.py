@@ -203,8 +203,10 @@ class _Sync:
             step.plan_id = sealed.plan_id
             refuse_tripped(sealed)
             if not sealed.changes:
-                step.status, step.message = "skipped", "nothing to send"
-                return None
+                # A run all the same: that nothing had to be sent is a success, and the ledger is to say so.
+                done = self._send(sealed, step, keep_going=keep_going)
+                step.message = "nothing to send"
+                return done
             if not confirm(sealed):
                 step.status, step.message = "skipped", "not confirmed"
                 return None
@@ -322,7 +324,7 @@ def _said(error: BaseException) -> str:
         case ActivationError() | LoadError():
             return str(error)
         case OSError():
-            return f"{error.filename or 'a file'}: {error.strerror}; see that it is there and can be written"
+            return report.unwritable(error)
         case _:
             return type(error).__name__
 

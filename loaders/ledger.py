@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from loaders.landing import BIGINT, TEXT, TIMESTAMP, Column, Mode, Row, resource, tables
+from loaders.landing import BIGINT, BOOLEAN, TEXT, TIMESTAMP, Column, Mode, Row, resource, tables
 from loaders.values import LoadError, LoadSettings
 
 RUN_COLUMNS = (
@@ -49,6 +49,8 @@ WRITE_COLUMNS = (
     Column("status", TEXT),
     Column("code", TEXT),
     Column("message", TEXT),
+    # Whether the refusal names this property. Null where it names none of the record's.
+    Column("is_to_blame", BOOLEAN),
     Column("written_at", TIMESTAMP),
     Column("property_fingerprint", TEXT),
     Column("loaded_at", TIMESTAMP),
@@ -91,7 +93,10 @@ def ledger(settings: LoadSettings) -> tuple[DltResource, ...]:
     # A journal that is not here any more was landed once, and stays: only a first load replaces the tables.
     mode: Mode = "full" if sizes is None else "incremental"
     files = {path: path.stat().st_size for path in sorted(settings.journal_dir.glob("*.jsonl"))}
-    grown = [path for path, size in files.items() if (sizes or {}).get(path.name) != size]
+    # What an earlier version did not land of them is read from them again.
+    columns = [column.name for column in WRITE_COLUMNS]
+    known = sizes if dlt.current.source_state().get("columns") == columns else None
+    grown = [path for path, size in files.items() if (known or {}).get(path.name) != size]
 
     def read_runs() -> Iterator[pa.Table]:
         yield from tables((_run(path, files[path]) for path in grown), RUN_COLUMNS, mode)
@@ -109,6 +114,7 @@ def ledger(settings: LoadSettings) -> tuple[DltResource, ...]:
         state = dlt.current.source_state()
         state["sizes"] = (sizes or {}) | {path.name: size for path, size in files.items()}
         state["loaded_at"] = loaded_at.isoformat()
+        state["columns"] = columns
 
     return (
         resource("runs", RUN_COLUMNS, read_runs, mode),
@@ -246,6 +252,10 @@ def _rows(run_id: str, course: _Course, batch: _Batch) -> Iterator[Row]:
             if course.last_batch.get((intent["activation"], record["id"]), intent["batch"]) != intent["batch"]:
                 continue
             outcome = batch.outcomes.get(record["id"], UNKNOWN)
+            # Salesforce does not mind the case of a name.
+            said: Any = outcome.get("to_blame", ())
+            named = {name.lower() for name in said}
+            named &= {change["property"].lower() for change in record["changes"]}
             for change in record["changes"]:
                 yield {
                     "run_id": run_id,
@@ -260,6 +270,7 @@ def _rows(run_id: str, course: _Course, batch: _Batch) -> Iterator[Row]:
                     "status": outcome["status"],
                     "code": outcome.get("code"),
                     "message": outcome.get("message"),
+                    "is_to_blame": change["property"].lower() in named if named else None,
                     "written_at": outcome.get("written_at"),
                     "property_fingerprint": fingerprints.get(change["property"]),
                 }

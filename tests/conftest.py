@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 from pydantic import SecretStr
 
@@ -20,6 +21,10 @@ from backhaul import steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform
 from sandbox.server import Sandbox, serving
+
+# A busy machine is no reason for a test to fail.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 # Twelve days after the clocks changed in New York, so that every window has a day of 23 hours.

@@ -105,7 +105,7 @@ class HubSpot:
         if response.status_code == httpx.codes.BAD_REQUEST:
             # HubSpot refuses the whole call for one bad value, and does not say whose it is.
             body = body_of(response)
-            return Refusal(code_of(body, response), message_of(body, response))
+            return Refusal(code_of(body, response), message_of(body, response), _to_blame(*body.get("errors") or ()))
         body = expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
         with understanding(response, "HubSpot"):
             return _account_for(records, body)
@@ -243,7 +243,9 @@ def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> l
     for error in body.get("errors", []):
         context = error.get("context", {})
         for record_id in (*context.get("objectWriteTraceId", []), *context.get("ids", [])):
-            answered[record_id] = Result(record_id, "rejected", None, error.get("category"), error.get("message"))
+            answered[record_id] = Result(
+                record_id, "rejected", None, error.get("category"), error.get("message"), _to_blame(error)
+            )
     for item in body.get("results", []):
         # Results come in any order. `updatedAt` is the write's own time, which the next landing compares with.
         answered[str(item["id"])] = Result(str(item["id"]), "confirmed", dt.datetime.fromisoformat(item["updatedAt"]))
@@ -252,3 +254,9 @@ def _account_for(records: Sequence[RecordChanges], body: Mapping[str, Any]) -> l
         or Result(record.record_id, "unknown", None, None, "HubSpot's answer does not name this record")
         for record in records
     ]
+
+
+def _to_blame(*errors: Mapping[str, Any]) -> tuple[str, ...]:
+    """The properties that errors name."""
+    named = (name for error in errors for name in error.get("context", {}).get("propertyName", ()))
+    return tuple(dict.fromkeys(named))

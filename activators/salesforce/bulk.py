@@ -186,11 +186,13 @@ def _cell(change: Change) -> str:
 
 
 def _failed(record_id: str, error: str) -> Result:
-    """Read a cell such as `STRING_TOO_LONG:Title: data value too large:Title --`."""
+    """Read a cell such as `STRING_TOO_LONG:Title: data value too large:Title --`: code, message and fields."""
     code, _, rest = error.partition(":")
+    message, _, named = rest.rpartition(":")
     if code == LOCKED:
         return Result(record_id, "unknown", None, code, rest)
-    return Result(record_id, "rejected", None, code, rest.rpartition(":")[0] or rest)
+    fields = named.removesuffix("--").split(",") if message and named.endswith("--") else ()
+    return Result(record_id, "rejected", None, code, message or rest, tuple(filter(None, map(str.strip, fields))))
 
 
 def _left_out(job: Mapping[str, Any], record_id: str) -> Result:

@@ -75,6 +75,7 @@ async def _update(session: Session, object_type: str, records: Sequence[RecordCh
                 None,
                 row["errors"][0]["statusCode"],
                 row["errors"][0]["message"],
+                tuple(name for error in row["errors"] for name in error.get("fields", ())),
             )
             for record, row in zip(records, rows, strict=False)
         ]

@@ -58,3 +58,5 @@ where
     -- A later write that the CRM took ends the matter.
     (latest.run_id is null or latest.run_id < newest.run_id)
     and not coalesce(codes.is_passing, false)
+    -- Where the CRM names a property, it has nothing against the values that went with it.
+    and coalesce(newest.is_to_blame, true)

@@ -90,6 +90,9 @@ def test_one_bad_row_does_not_sink_its_batch(crm: Crm, seal: Seal, tmp_path: Pat
     }
     assert set(rejected) == {gone, long}
     assert all(result["code"] and result["message"] for result in rejected.values())
+    # The property that it names is the one that is held; what went with it is sent again.
+    assert rejected[long]["to_blame"] == [crm.note]
+    assert "to_blame" not in rejected[gone]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])

@@ -107,6 +107,30 @@ def test_rows_that_a_job_refuses_are_named_with_the_vendors_own_words(crm: Crm, 
     assert (item.confirmed, item.rejected, item.unknown) == (20, 2, 0)
     assert results(tmp_path / "journal")[crm.ids[80]]["code"] == "STRING_TOO_LONG"
     assert "data value too large" in results(tmp_path / "journal")[crm.ids[80]]["message"]
+    assert results(tmp_path / "journal")[crm.ids[80]]["to_blame"] == [crm.note]
+    assert "to_blame" not in results(tmp_path / "journal")[gone]
+
+
+def test_verify_reads_the_rows_of_a_job_before_it_is_made(crm: Crm, seal: Seal, tmp_path: Path) -> None:
+    records = crm.ids[240:260]
+    for record in records:
+        crm.edit(record, **{crm.days: 4})
+    plan = seal(crm.activation, [(record, crm.days, "4", "5") for record in records])
+    # One of the first batch, one of the job; and one in the job that says already what is planned.
+    crm.edit(records[1], **{crm.days: 77})
+    crm.edit(records[15], **{crm.days: 78})
+    crm.edit(records[16], **{crm.days: 5})
+    crm.reset()
+    (item,) = send(crm, plan, tmp_path / "journal", verify=True).activations
+    assert (item.confirmed, item.rejected, item.unknown) == (18, 2, 0)
+    assert len(jobs_of(crm)) == 1
+    stored = crm.everything()
+    assert [number(stored[records[at]][crm.days]) for at in (1, 15)] == [77, 78]
+    assert {number(stored[record][crm.days]) for at, record in enumerate(records) if at not in {1, 15}} == {5}
+    # What a person typed is no write of ours, and cannot be undone as one.
+    intents = (line for line in journaled(tmp_path / "journal") if line["type"] == "intent")
+    sent = {record["id"] for intent in intents for record in intent["records"]}
+    assert records[16] not in sent
 
 
 def test_rows_that_a_job_found_locked_are_read_back_and_sent_again(crm: Crm, seal: Seal, tmp_path: Path) -> None:

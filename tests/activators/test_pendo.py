@@ -145,6 +145,7 @@ def test_a_field_that_is_not_there_does_not_sink_its_call(crm: Crm) -> None:
     found = through(crm, records)
     assert {found[one].status for one in good} == {"confirmed"}
     assert {(found[one].status, found[one].code) for one in bad} == {("rejected", "UNKNOWN_FIELD")}
+    assert {found[one].to_blame for one in bad} == {("usage_gone",)}
     assert len(crm.requests("")) == 3
 
 

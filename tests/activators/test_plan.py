@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,25 @@ def test_a_plan_reads_back_as_it_was_sealed(seal: Seal) -> None:
 def test_only_its_owner_can_read_a_plan(seal: Seal) -> None:
     plan = seal(HUBSPOT, ROWS)
     assert {path.stat().st_mode & 0o077 for path in plan.folder.iterdir()} == {0}
+
+
+@pytest.mark.parametrize(("room", "file"), [(100, "hubspot_contacts.parquet"), (3_000, "plan.json")])
+def test_without_room_for_a_plan_nothing_is_left_of_it(seal: Seal, tmp_path: Path, room: int, file: str) -> None:
+    declared = activation("hubspot")
+    # A file of the changes is packed, and the samples in plan.json are not.
+    whole = seal(declared, [("1", "usage_note", "old", "x" * 4_000)])
+    assert (
+        (whole.folder / "hubspot_contacts.parquet").stat().st_size < 3_000 < (whole.folder / "plan.json").stat().st_size
+    )
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(PlanError) as refused:
+            seal_plan([declared], tmp_path / "warehouse.duckdb", tmp_path / "plans", NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(refused.value).endswith(f"{file}: cannot be written (File too large); make room")
+    assert list((tmp_path / "plans").iterdir()) == [whole.folder]
 
 
 @pytest.mark.parametrize("file", ["plan.json", "hubspot_contacts.parquet"])

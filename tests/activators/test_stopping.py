@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,18 @@ def test_a_signal_leaves_a_job_to_itself_and_the_same_command_reads_its_results(
     monkeypatch.setattr(bulk, "ABOVE", 10)
     records = crm.ids[60:100]
     plan = seal(crm.activation, [(record, crm.days, None, "32") for record in records])
-    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    monkeypatch.setattr(bulk, "_FIRST_WAIT", 30.0)
-    timer.start()
+    monkeypatch.setattr(bulk, "_FIRST_WAIT", 600.0)
+
+    def press_once_it_waits() -> None:
+        while not any(item["method"] == "GET" and "/jobs/ingest/" in item["path"] for item in crm.requests("")):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    presser = threading.Thread(target=press_once_it_waits, daemon=True)
+    presser.start()
     with pytest.raises(Stopped):
         send(crm, plan, tmp_path / "journal")
-    timer.join()
+    presser.join()
     assert [line["type"] for line in journaled(tmp_path / "journal")] == ["run", "intent", "outcome", "intent", "job"]
     monkeypatch.setattr(bulk, "_FIRST_WAIT", 0.0)
     (item,) = send(crm, plan, tmp_path / "journal").activations

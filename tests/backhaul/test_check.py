@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,22 @@ import duckdb
 import httpx
 import pytest
 
+from activators.activation import ColumnType
 from activators.check import Asked, Checked, ask, check
 from activators.declarations import read_activations
-from activators.destinations import connect
+from activators.destinations import Credentials, connect, connectors
 from activators.errors import PlanError
+from activators.hubspot import HubSpot
+from sandbox.clock import Clock
+from sandbox.hubspot.app import hubspot_app
+from sandbox.hubspot.store import HubSpotStore
 from sandbox.server import serving
-from tests.activators.conftest import Crm, activation, crm, crm_of_module, sandbox
+from tests.activators.conftest import Crm, Seal, activation, crm, crm_of_module, sandbox, seal
 from tests.activators.test_declarations import activation_of, column, manifest, set_column, set_meta, sync_of
 from tests.backhaul.test_cli import backhaul, environment
 from tests.conftest import AS_OF, ROOT, Loop
 
-__all__ = ["crm", "crm_of_module", "manifest", "sandbox"]
+__all__ = ["crm", "crm_of_module", "manifest", "sandbox", "seal"]
 
 Landed = dict[str, Any]
 FIELD: Landed = {
@@ -286,6 +293,36 @@ def test_online_what_a_salesforce_user_may_not_edit_is_told(sandbox: Any) -> Non
         assert "no such object, or it is hidden" in wrong(answers(hidden))["read Nowhere"]
 
 
+def test_online_a_scope_that_the_hubspot_app_lacks_is_named() -> None:
+    store = HubSpotStore([], Clock(AS_OF))
+    app = hubspot_app(store, "token", scopes=["oauth", "crm.schemas.contacts.read"])
+
+    async def run() -> list[Asked]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hubspot") as client:
+            return await ask(
+                [activation("hubspot", properties=())], {"hubspot": HubSpot.connect(client, "token")}, None
+            )
+
+    told = wrong(asyncio.run(run()))
+    assert told == {
+        "read contacts": "HubSpot refuses the call (403); grant the app the scopes it lacks: crm.objects.contacts.read"
+    }
+
+
+def test_online_a_plan_of_more_calls_than_are_left_waits_for_tomorrow(seal: Seal) -> None:
+    declared = activation("salesforce")
+    plan = seal(declared, [(str(one), "Usage_Days__c", None, "5") for one in range(2_000)])
+    with serving(seed=5, visitors=20, as_of=AS_OF, salesforce_daily_requests=8) as few:
+
+        async def run() -> list[Asked]:
+            async with connect(["salesforce"], Credentials(few.settings)) as destinations:
+                return await ask([declared], destinations, plan)
+
+        found = {item.probe.what: item.probe for item in asyncio.run(run())}
+    assert found["calls"].found.endswith("of the day's 8 are left, and the last plan takes 10")
+    assert found["calls"].mend == "apply it tomorrow"
+
+
 def test_online_calls_that_are_not_left_are_told() -> None:
     """More calls than the org has left would stop the plan half-way."""
     with serving(seed=5, visitors=20, as_of=AS_OF, salesforce_daily_requests=3) as few, httpx.Client() as http:
@@ -301,6 +338,53 @@ def test_the_projects_own_declarations_are_right(built: Loop) -> None:
     found = check(manifest, built.settings.warehouse)
     assert len(found.activations) == len(read_activations(manifest))
     assert {line.rpartition("; ")[2] for line in lines(found)} == {"run `backhaul provision`"}
+
+
+TYPE_TABLES = {
+    "hubspot": "stg_hubspot__properties",
+    "salesforce": "stg_salesforce__fields",
+    "pendo": "stg_pendo__metadata_fields",
+}
+
+
+def test_the_models_and_the_destinations_agree_on_what_a_field_can_hold(built: Loop) -> None:
+    """`provision` and `apply` go by the modules' tables, plans by the model's: a field fits both or neither."""
+    (compiled,) = (built.settings.target / "compiled").rglob("models/plans/int_crm_properties.sql")
+    catalog = built.settings.warehouse.stem
+    with duckdb.connect() as connection:
+        connection.execute(f'attach \':memory:\' as "{catalog}"; create schema "{catalog}".staging')
+        for crm_name, table in TYPE_TABLES.items():
+            kinds = {kind for held in connectors()[crm_name].holds.values() for kind in held}
+            landed = {str(kind) for (kind,) in built.rows(f"select distinct type from staging.{table}")}
+            columns = ", ".join(f'"{row[0]}" {row[1]}' for row in built.rows(f"describe staging.{table}"))
+            connection.execute(f'create table "{catalog}".staging.{table} ({columns})')
+            flags = [row[0] for row in built.rows(f"describe staging.{table}") if row[1] == "BOOLEAN"]
+            connection.executemany(
+                f'insert into "{catalog}".staging.{table} (type, {", ".join(flags)}) '
+                f"values (?, {', '.join('false' for _ in flags)})",
+                [[kind] for kind in sorted(kinds | landed | {"unheard_of"})],
+            )
+        found = connection.execute(f"select crm, family, type from ({compiled.read_text()})").fetchall()
+    for crm_name in TYPE_TABLES:
+        by_model = {(family, kind) for name, family, kind in found if name == crm_name and family is not None}
+        by_module = {(family, kind) for family, kinds in connectors()[crm_name].holds.items() for kind in kinds}
+        assert by_model == by_module, crm_name
+
+
+@pytest.mark.parametrize(
+    "data_type",
+    [
+        *("varchar", "text", "string", "varchar(80)", "boolean", "date", "timestamp", "timestamptz", "DOUBLE"),
+        *("timestamp with time zone", "tinyint", "smallint", "integer", "int", "bigint", "float", "decimal(12, 2)"),
+    ],
+)
+def test_the_diff_and_the_reader_agree_on_a_columns_family(data_type: str) -> None:
+    macro = (ROOT / "macros" / "diff.sql").read_text()
+    (table,) = re.findall(r"set families = (\{.+?\}) -%", macro, re.DOTALL)
+    families = ast.literal_eval(table)
+    column = ColumnType.parse(data_type)
+    assert column is not None
+    assert families.get(data_type.lower().split("(")[0].strip(), "number") == column.family
 
 
 def run_check(env: Mapping[str, str], *options: str) -> Any:

@@ -281,9 +281,9 @@ def test_a_second_plan_without_a_new_build_is_refused(copy: dict[str, str]) -> N
     assert "run `backhaul load ledger` and `dbt build`" in refused(backhaul(copy, "plan"))
 
 
-def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(copy: dict[str, str]) -> None:
+def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(ready: Loop, copy: dict[str, str]) -> None:
     assert backhaul(copy, "runs").stdout == "No runs yet.\n"
-    assert backhaul(copy, "plan", "-s", "hubspot_companies").returncode == 2
+    assert backhaul(copy, "plan", "-s", "hubspot_companies", "-s", "salesforce_accounts").returncode == 2
     assert backhaul(copy, "apply", "--yes").returncode == 0
     (line,) = backhaul(copy, "runs").stdout.splitlines()[1:]
     run = line.split()[0]
@@ -300,12 +300,31 @@ def test_runs_history_and_undo_tell_what_was_written_and_take_it_back(copy: dict
     ]
     assert backhaul(copy, "history", "hubspot_companies", "0").stdout == "Nothing was written to it.\n"
 
-    undone = backhaul(copy, "undo", run, "--json")
+    # Every value that a person has edited since is named, and the others are taken back, one activation at a time.
+    edited = {"usage_minutes_30d": "1", "usage_minutes_90d": "2"}
+    ready.tell("/edit", vendor="hubspot", object="companies", id=record["id"], properties=edited)
+    undone = backhaul(copy, "undo", run, "-s", "hubspot_companies", "--json")
     assert undone.returncode == 2
-    planned = json.loads(undone.stdout)["activations"][0]
-    assert (planned["name"], planned["held"]) == ("hubspot_companies", 0)
+    (planned,) = json.loads(undone.stdout)["activations"]
+    assert (planned["name"], planned["held"]) == ("hubspot_companies", 2)
+    stays = json.loads(undone.stdout)["stays"]
+    assert {(item["record_id"], item["property"], item["before"], item["reason"]) for item in stays} == {
+        (record["id"], name, value, "edited_in_crm") for name, value in edited.items()
+    }
     assert backhaul(copy, "apply", "--yes").returncode == 0
-    assert backhaul(copy, "undo", run).returncode == 0
+    again = backhaul(copy, "undo", run, "-s", "hubspot_companies")
+    assert again.returncode == 0
+    for name, value in edited.items():
+        assert f"hubspot_companies  {record['id']}  {name}: {value} → (empty): edited in the CRM" in again.stdout
+    rest = json.loads(backhaul(copy, "undo", run, "--json").stdout)["activations"]
+    assert {item["name"]: item["changes"] > 0 for item in rest} == {
+        "hubspot_companies": False,
+        "salesforce_accounts": True,
+    }
+    refusal = refused(backhaul(copy, "undo", run, "-s", "hubspot_contacts"))
+    assert f"run {run} wrote nothing for hubspot_contacts; there is nothing to take back" in refusal
+    assert backhaul(copy, "apply", "--yes").returncode == 0
+    ready.tell("/edit", vendor="hubspot", object="companies", id=record["id"], properties=dict.fromkeys(edited, ""))
     assert "no such run; `backhaul runs` lists them" in refused(backhaul(copy, "undo", "20200101T000000Z-abcdef"))
 
 

@@ -173,12 +173,13 @@ def test_the_line_for_cron_runs_in_crons_environment_and_says_little(project: Pr
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     names = ["parse", "resume", "load hubspot", "load salesforce", "load pendo", "load ledger"]
-    assert [re.split(r" {2,}", line)[0] for line in lines[1:-1]] == [*names, "build", "plan", "apply"]
+    names += ["build", "plan", "apply", "load ledger", "audit"]
+    assert [re.split(r" {2,}", line)[0] for line in lines[1:-1]] == names
     assert re.search(r"^Sync \S+: complete after \d+\.\d seconds\.$", lines[-1])
     # The end of the sync itself is in the warehouse, too.
     counts = "sum(row_count) > 1000, sum(built_count) > 50, sum(passed_count), sum(failed_count)"
     assert project.rows(f"select sync_outcome, count(*), {counts} from audit.fct_syncs group by 1") == [
-        ("complete", 9, True, True, 1, 0)
+        ("complete", 11, True, True, 1, 0)
     ]
     assert project.backhaul("runs --syncs").stdout.splitlines()[1].split()[-1] == "complete"
 
@@ -235,6 +236,10 @@ def test_the_next_night_finishes_what_was_interrupted_and_says_what_died(project
     assert resumed["figures"]["confirmed"] > 10
     assert resumed["plan_id"] != planned["plan_id"]
     assert (planned["figures"]["changes"], steps["apply"]["message"]) == (0, "nothing to send")
+    # A night with nothing to send is a run, too: all is as it should be, as of now.
+    assert project.rows("select distinct last_run_id, last_success_at is not null from audit.activation_health") == [
+        (steps["apply"]["run_id"], True)
+    ]
     # The batch whose answer was lost was read back, and not sent again; the companies' and the contacts' are two.
     assert sent == 1
     assert len([path for path in project.writes() if path.endswith("/batch/update")]) == 2

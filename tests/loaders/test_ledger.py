@@ -89,6 +89,40 @@ def test_writes_carry_their_outcome(settings: LoadSettings, ledger: Callable[[st
     ]
 
 
+def test_a_refusal_blames_the_property_that_it_names(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    sent: Any = intent(1, "named", "elsewhere", "silent")
+    for record in sent["records"]:
+        record["changes"].append({"property": "usage_days", "before": None, "after": "1"})
+    said: Any = outcome(1, "rejected", "named", "elsewhere", "silent", code="BAD")
+    said["results"][0]["to_blame"] = ["Usage_Minutes"]
+    # A rule that looks at a field which was not sent says nothing of those that were.
+    said["results"][1]["to_blame"] = ["email"]
+    write(settings, RUN, sent, said, END)
+    found = ledger("select record_id, property, is_to_blame from ledger.writes order by all")
+    assert found == [
+        ("elsewhere", "usage_days", None),
+        ("elsewhere", "usage_minutes", None),
+        ("named", "usage_days", False),
+        ("named", "usage_minutes", True),
+        ("silent", "usage_days", None),
+        ("silent", "usage_minutes", None),
+    ]
+
+
+def test_what_an_earlier_version_did_not_land_is_read_again(
+    settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = {"hubspot_contacts": {"fingerprints": {"usage_minutes": "as it was"}}}
+    write(settings, RUN | {"planned": planned}, intent(1, "1"), outcome(1, "confirmed", "1"), END)
+    fewer = tuple(column for column in journals.WRITE_COLUMNS if column.name != "property_fingerprint")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(journals, "WRITE_COLUMNS", fewer)
+        assert len(ledger("from ledger.writes")[0]) == len(fewer)
+    assert ledger("select property_fingerprint, status from ledger.writes") == [("as it was", "confirmed")]
+
+
 def test_an_intent_without_an_outcome_is_unknown_and_its_run_never_ended(
     settings: LoadSettings, ledger: Callable[[str], list[tuple[object, ...]]]
 ) -> None:

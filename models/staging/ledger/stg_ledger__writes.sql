@@ -26,6 +26,9 @@ renamed as (
         message,
         property_fingerprint,
 
+        -- booleans
+        is_to_blame,
+
         -- timestamps
         written_at,
         loaded_at
