@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import httpx
 import orjson
+import pytest
 import stamina
 
 from activators import destinations, hubspot, pendo, salesforce
@@ -59,7 +60,8 @@ def wrap_journal(steps: Steps) -> None:
         write(self, line)
         steps.take()
 
-    Journal._write = counted  # type: ignore[method-assign]  # noqa: SLF001
+    # For good: this process does nothing else, and is killed.
+    pytest.MonkeyPatch().setattr(Journal, "_write", counted)
 
 
 def wrap_transport(steps: Steps, wire: int) -> None:
@@ -73,7 +75,7 @@ def wrap_transport(steps: Steps, wire: int) -> None:
         steps.take()
         return response
 
-    httpx.AsyncHTTPTransport.handle_async_request = counted  # type: ignore[method-assign]
+    pytest.MonkeyPatch().setattr(httpx.AsyncHTTPTransport, "handle_async_request", counted)
 
 
 def written(request: httpx.Request) -> list[str]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import stamina
 
 from activators.destinations import write_calls
 from activators.errors import RefusedAlike, VendorError
 from activators.journal import Change, RecordChanges
-from activators.salesforce import bulk
+from activators.salesforce import Salesforce, bulk
 from sandbox.server import Sandbox
 from tests.activators.conftest import Crm, Seal, journaled, number, provisioned, send
 
@@ -256,7 +257,7 @@ def test_records_are_cut_into_jobs_by_rows_and_by_bytes(monkeypatch: pytest.Monk
     monkeypatch.setattr(bulk, "ROWS_PER_JOB", 3)
     monkeypatch.setattr(bulk, "BYTES_PER_JOB", 1_000)
     short, long = (Change("Note__c", "string", None, text) for text in ("x", "x" * 400))
-    jobs = bulk.Bulk(session=None)  # type: ignore[arg-type]
+    jobs = Salesforce.connect(httpx.AsyncClient(), "nobody", "nothing").jobs
     records = [RecordChanges(str(at), (long if at in {4, 5} else short,)) for at in range(8)]
     assert [[int(record.record_id) for record in part] for part in jobs.cut(records)] == [[0, 1, 2], [3, 4], [5, 6, 7]]
 

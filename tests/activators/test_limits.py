@@ -109,9 +109,9 @@ def test_an_answer_is_not_lost_with_the_file(tmp_path: Path) -> None:
         assert not left
 
 
+# only HubSpot has a window of calls.
+@pytest.mark.parametrize("crm_of_module", ["hubspot"], indirect=True)
 def test_a_load_counts_in_the_window(crm: Crm, tmp_path: Path) -> None:
-    if crm.activation.destination != "hubspot":
-        pytest.skip("only HubSpot has a window of calls")
     file = tmp_path / "window.sqlite"
     local = crm.sandbox.settings
     with closing(Window(10_000, 3_600, file)) as window:

@@ -62,11 +62,11 @@ def test_a_signal_lets_the_batches_on_their_way_finish(
     assert (item.confirmed, len(writes(crm))) == (60, 12)
 
 
+# HubSpot has no jobs.
+@pytest.mark.parametrize("crm_of_module", ["salesforce"], indirect=True)
 def test_a_signal_leaves_a_job_to_itself_and_the_same_command_reads_its_results(
     crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if crm.activation.destination != "salesforce":
-        pytest.skip("HubSpot has no jobs")
     monkeypatch.setattr(bulk, "ABOVE", 10)
     records = crm.ids[60:100]
     plan = seal(crm.activation, [(record, crm.days, None, "32") for record in records])
@@ -169,12 +169,12 @@ def test_the_breaker_trips_on_one_reason_among_the_last_records_and_on_nothing_e
         breaker.raise_if_tripped("contacts")
 
 
+# Salesforce names the rows.
+@pytest.mark.parametrize("crm_of_module", ["hubspot"], indirect=True)
 def test_a_batch_that_is_wrong_throughout_ends_a_run_after_six_calls(
     crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch and five of its records; halving all hundred down to single records would take 199."""
-    if crm.activation.destination != "hubspot":
-        pytest.skip("Salesforce names the rows")
     monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
     records = crm.ids[:150]
     plan = seal(crm.activation, [(record, crm.note, None, "x" * 70_000) for record in records])
@@ -192,11 +192,11 @@ def test_a_batch_that_is_wrong_throughout_ends_a_run_after_six_calls(
     assert not any(crm.stored(record).get(crm.note) for record in records[:3])
 
 
+# Salesforce names the rows.
+@pytest.mark.parametrize("crm_of_module", ["hubspot"], indirect=True)
 def test_a_batch_with_bad_records_among_good_ones_is_sent_but_for_those(
     crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if crm.activation.destination != "hubspot":
-        pytest.skip("Salesforce names the rows")
     monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
     records = crm.ids[300:400]
     # Four of those that are sent alone first are bad; the fifth is taken.
