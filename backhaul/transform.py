@@ -82,8 +82,8 @@ class Transform:
         return finished.total()
 
     def docs(self) -> Path:
-        """Write the docs as one page, and return its path."""
-        self._invoke(["docs", "generate", "--static"])
+        """Write the docs as one page, with the SQL that the last build compiled, and return the page's path."""
+        self._invoke(["docs", "generate", "--static", "--no-compile"], self._manifest and _copy(self._manifest))
         return self.settings.target / "static_index.html"
 
     def _invoke(
