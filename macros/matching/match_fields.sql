@@ -4,9 +4,12 @@ that names the rule.
 -#}
 {% macro match_fields(rules) -%}
     {%- set landings = match_landings() -%}
+    {%- set rows = match_rows(rules) -%}
+    {#- There is no graph to read while dbt parses. -#}
+    {%- set written = written_properties() if rows else [] -%}
     {%- set found = {} -%}
     {%- set columns = {} -%}
-    {%- for row in match_rows(rules) -%}
+    {%- for row in rows -%}
         {#- Two deals of one name and amount are two deals. -#}
         {%- set objects = [row['left_object'], row['right_object']] -%}
         {%- if 'deals' in objects or 'Opportunity' in objects -%}
@@ -45,7 +48,7 @@ that names the rule.
             {%- else -%}
                 {{ exceptions.raise_compiler_error(place ~ system ~ ' ' ~ object ~ ' has no landed field ' ~ name ~ '; correct it, or declare the field in models/staging/' ~ system ~ '/_' ~ system ~ '__sources.yml and load again') }}
             {%- endif -%}
-            {%- if (system ~ '.' ~ object ~ '.' ~ name) | lower in written_properties() -%}
+            {%- if (system ~ '.' ~ object ~ '.' ~ name) | lower in written -%}
                 {{ exceptions.raise_compiler_error(place ~ system ~ ' ' ~ object ~ '.' ~ name ~ ' is written by an activation: a key that we push would prove itself') }}
             {%- endif -%}
             {#- One field of a CRM may hold several addresses or domains, with semicolons between. -#}
