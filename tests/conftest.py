@@ -24,6 +24,8 @@ from sandbox.server import Sandbox, serving
 
 # A busy machine is no reason for a test to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
+# More of what is slow, and others each time: `pytest --hypothesis-profile deep tests/loaders/test_convergence.py`.
+hypothesis.settings.register_profile("deep", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]

@@ -10,11 +10,15 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import dlt
 import duckdb
 import httpx
+import pyarrow as pa
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loaders import LoadError, LoadSettings, Wanted, load
+from loaders.landing import Column, resource
 from sandbox.server import Sandbox, serving
 from tests.loaders.conftest import WANTED, Load, Query
 
@@ -172,3 +176,22 @@ def test_a_load_prints_nothing(load_rows: Load, capfd: pytest.CaptureFixture[str
 def test_staged_rows_are_not_kept(load_rows: Load, query: Query) -> None:
     load_rows("hubspot")
     assert query("select count(*) from hubspot_staging.contacts") == [(0,)]
+
+
+def test_a_table_never_takes_values_of_another_type_turned_into_its_own(tmp_path: Path) -> None:
+    """A load makes such a table anew before; here nobody does."""
+    file = tmp_path / "warehouse.duckdb"
+
+    def land(visitor: str, minutes: pa.Array) -> None:
+        rows = pa.table({"visitor": [visitor], "minutes": minutes})
+        columns = [Column("visitor", pa.string(), nullable=False), Column("minutes", minutes.type)]
+        pipeline = dlt.pipeline(
+            "usage", pipelines_dir=str(tmp_path), destination=dlt.destinations.duckdb(str(file)), dataset_name="usage"
+        )
+        pipeline.run(resource("usage", columns, lambda: iter([rows]), "incremental"), loader_file_format="parquet")
+
+    land("ann", pa.array([5], pa.int64()))
+    with pytest.raises(PipelineStepFailed, match="data_type"):
+        land("bob", pa.array(["6"]))
+    with duckdb.connect(file) as warehouse:
+        assert warehouse.execute("from usage.usage").fetchall() == [("ann", 5)]
