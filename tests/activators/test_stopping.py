@@ -34,6 +34,16 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """Signals do what they do in Python, where whoever started the tests has them ignored, too."""
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {which: signal.signal(which, handler) for which, handler in defaults.items()}
+    yield
+    for which, handler in before.items():
+        signal.signal(which, handler)
+
+
 @pytest.mark.parametrize("number_of", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_batches_on_their_way_finish(
     crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number_of: signal.Signals

@@ -44,11 +44,11 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         env = environment(loop)
         for arguments in (["load"], ["provision"]):
             if arguments == ["provision"]:
-                loop.build("--exclude-resource-type", "unit_test")
+                loop.build("--exclude-resource-type", "unit_test", "test")
             done = backhaul(env, *arguments)
             assert done.returncode == 0, done.stderr
         loop.load("hubspot", "salesforce", "pendo")
-        loop.build(*CRM_SIDE)
+        loop.build("--exclude-resource-type", "unit_test", "test", *CRM_SIDE[:3])
         yield loop
 
 
