@@ -1,6 +1,8 @@
 {#-
 A table is made beside the old one, which it may read, and takes its place in the same statement. dbt's own way renames both and drops one,
 each in a statement of its own.
+
+`meta: {uncompressed: true}` leaves out the compression of a large table that every night makes anew: it takes longer than all that reads it.
 -#}
 {% materialization table, adapter='duckdb' %}
     {%- set before = load_cached_relation(this) -%}
@@ -10,7 +12,7 @@ each in a statement of its own.
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- call statement('main') -%}
         drop table if exists {{ beside }};
-        {{ create_table_as(False, beside, compiled_code) }}
+        {{ uncompressed_table(beside, compiled_code) if config.meta_get('uncompressed') else create_table_as(False, beside, compiled_code) }}
         {% if before is not none -%}
         drop {{ before.type }} {{ before }};
         {% endif -%}
@@ -23,3 +25,12 @@ each in a statement of its own.
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [made]}) }}
 {% endmaterialization %}
+
+{% macro uncompressed_table(relation, sql) -%}
+    {%- set columns = [] -%}
+    {%- for column in get_column_schema_from_query(sql) -%}
+        {%- do columns.append(adapter.quote(column.name) ~ ' ' ~ column.data_type ~ ' using compression uncompressed') -%}
+    {%- endfor -%}
+    create table {{ relation }} ({{ columns | join(', ') }});
+    insert into {{ relation }} ({{ sql }});
+{%- endmacro %}

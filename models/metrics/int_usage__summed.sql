@@ -1,3 +1,4 @@
+{{ config(meta={'uncompressed': true}) }}
 {%- set longest = var('window_days') | max -%}
 {%- set words = activity_columns() -%}
 {%- set sums = window_sum_columns() -%}
