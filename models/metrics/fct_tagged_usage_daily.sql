@@ -1,13 +1,10 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='append',
-        on_schema_change='fail',
-        pre_hook="{{ forget_changed_days('fct_tagged_usage_daily') }}",
-    )
-}}
-
 with
+
+closed as (
+
+    select * from {{ ref('int_tagged_usage__closed') }}
+
+),
 
 events as (
 
@@ -17,16 +14,25 @@ events as (
 
 days as (
 
-    {{ changed_days('fct_tagged_usage_daily') }}
+    {{ open_days('int_tagged_usage__closed') }}
+
+),
+
+-- Few days, which the next landing may change: to keep their sums would take longer than to make them.
+open as (
+
+    {{ summed_days('events', 'days', ['visitor_id', 'account_id', 'kind', 'tagged_id']) }}
 
 ),
 
 daily as (
 
-    {{ summed_days('events', 'days', ['visitor_id', 'account_id', 'kind', 'tagged_id']) }}
+    select * from closed
+
+    union all
+
+    select * from open
 
 )
 
 select * from daily
--- So that a night, which reads a few days of hundreds, finds each in one place.
-order by usage_on

@@ -14,7 +14,11 @@ tagged_events as (
 
 today as (
 
-    select max(closed_through) as closed_through from {{ ref('dim_windows') }}
+    select
+        max(as_of) as as_of,
+        max(closed_through) as closed_through
+
+    from {{ ref('dim_windows') }}
 
 ),
 
@@ -23,7 +27,7 @@ today as (
 landed as (
 
     select
-        'fct_usage_daily' as roll_up,
+        'int_usage__closed' as roll_up,
         day_starts_ms,
         sum(event_count) as event_count,
         sum(minutes) as minutes
@@ -34,7 +38,7 @@ landed as (
     union all
 
     select
-        'fct_tagged_usage_daily' as roll_up,
+        'int_tagged_usage__closed' as roll_up,
         day_starts_ms,
         sum(event_count) as event_count,
         sum(minutes) as minutes
@@ -61,21 +65,21 @@ dated as (
 held as (
 
     select
-        'fct_usage_daily' as roll_up,
+        'int_usage__closed' as roll_up,
         usage_days.*
-    from ({{ held_sums('fct_usage_daily') }}) as usage_days
+    from ({{ held_sums('int_usage__closed') }}) as usage_days
 
     union all
 
     select
-        'fct_tagged_usage_daily' as roll_up,
+        'int_tagged_usage__closed' as roll_up,
         usage_days.*
-    from ({{ held_sums('fct_tagged_usage_daily') }}) as usage_days
+    from ({{ held_sums('int_tagged_usage__closed') }}) as usage_days
 
 ),
 
--- Of closed days, those that this landing may have read again: what was open when the roll-up was last built, and
--- a little more, as clocks change. A digest of every day would cost as much as a tenth of a full build.
+-- Of closed days, those of the last night's that this landing may have read again, as clocks change, and some of the older
+-- ones, which a file may have corrected. A digest of every day would cost as much as all else that a night does.
 reread as (
 
     select
@@ -89,8 +93,11 @@ reread as (
         on dated.roll_up = last_held.roll_up
     cross join today
     where
-        dated.usage_on >= last_held.held_through - {{ var('open_days') + 3 }}
-        and dated.usage_on <= today.closed_through
+        dated.usage_on <= today.closed_through
+        and (
+            dated.usage_on >= last_held.held_through - 3
+            or {{ compared_in_turn('dated.usage_on', 'today.as_of') }}
+        )
 
 ),
 
@@ -99,7 +106,7 @@ digested as (
     -- Not from the CTEs above: what is read twice is copied first, and these are large.
     {{
         digested_days(
-            'fct_usage_daily', ref('stg_pendo__events'), 'reread', ['visitor_id', 'account_id']
+            'int_usage__closed', ref('stg_pendo__events'), 'reread', ['visitor_id', 'account_id']
         )
     }}
 
@@ -107,7 +114,7 @@ digested as (
 
     {{
         digested_days(
-            'fct_tagged_usage_daily', ref('int_tagged_events'), 'reread',
+            'int_tagged_usage__closed', ref('int_tagged_events'), 'reread',
             ['visitor_id', 'account_id', 'kind', 'tagged_id']
         )
     }}
@@ -126,7 +133,8 @@ compared as (
         sum(dated.event_count) over same_day is distinct from held.event_count
         or sum(dated.minutes) over same_day is distinct from held.minutes
         or digested.landed_digest is distinct from digested.held_digest
-            as is_restated
+            as is_restated,
+        held.usage_on is not null as is_held
 
     from dated
     full join held
@@ -150,6 +158,10 @@ select
     compared.day_starts_ms,
     compared.event_count,
     compared.minutes,
-    compared.is_restated or compared.usage_on > today.closed_through as is_changed
+    compared.usage_on > today.closed_through as is_open,
+    case
+        when compared.usage_on > today.closed_through then compared.is_held
+        else compared.is_restated
+    end as is_changed
 from compared
 cross join today

@@ -2,7 +2,7 @@ with
 
 usage as (
 
-    select * from {{ ref('fct_tagged_usage_daily') }}
+    select * from {{ ref('int_tagged_usage__closed') }}
 
 ),
 

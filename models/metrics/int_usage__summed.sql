@@ -7,9 +7,32 @@
 {%- for name in words + sums + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
 with
 
+events as (
+
+    select * from {{ ref('stg_pendo__events') }}
+
+),
+
+days as (
+
+    {{ open_days('int_usage__closed') }}
+
+),
+
+-- Rows that add up: open days as they were landed, as all are summed below.
 usage as (
 
-    select * from {{ ref('fct_usage_daily') }}
+    select
+        visitor_id,
+        account_id,
+        usage_on,
+        event_count,
+        minutes
+    from {{ ref('int_usage__closed') }}
+
+    union all
+
+    {{ dated_rows('events', 'days', ['visitor_id', 'account_id']) }}
 
 ),
 
@@ -51,7 +74,7 @@ usage_days as (
 
     from {{ ref('int_landed_days') }}
     where
-        roll_up = 'fct_usage_daily'
+        roll_up = 'int_usage__closed'
         and day_starts_ms is not null
     group by usage_on
 

@@ -26,11 +26,14 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 
 ZONE = ZoneInfo("America/New_York")
-ROLL_UPS = ("fct_usage_daily", "fct_tagged_usage_daily")
+ROLL_UPS = ("int_usage__closed", "int_tagged_usage__closed")
 MODELS = (
     "stg_pendo__reads",
     "stg_pendo__visitors",
+    "stg_pendo__visitor_accounts",
     "stg_pendo__accounts",
+    "stg_pendo__guides",
+    "stg_pendo__poll_responses",
     "stg_pendo__events",
     "stg_pendo__page_events",
     "stg_pendo__feature_events",
@@ -40,6 +43,8 @@ MODELS = (
     "int_tagged_events",
     "int_landed_days",
     *ROLL_UPS,
+    "fct_usage_daily",
+    "fct_tagged_usage_daily",
     "int_usage__summed",
     "int_usage__windowed",
     "int_visitors__windowed_usage",
@@ -47,15 +52,29 @@ MODELS = (
     "int_tagged_usage__windowed",
     "int_visitors__depth",
     "int_accounts__depth",
+    "int_poll_responses__counted",
+    "int_accounts__surveyed",
+    "fct_visitor_metrics",
+    "fct_account_metrics",
+    "fct_visitor_chosen_usage",
+    "fct_account_chosen_usage",
 )
 # What a night leaves behind, what reads it, and what the facts are made of.
 LASTING = (*ROLL_UPS, "int_usage__summed")
 READING = {*LASTING, "int_landed_days"}
-RESULTS = ("int_visitors__windowed_usage", "int_accounts__windowed_usage", "int_visitors__depth", "int_accounts__depth")
+RESULTS = (
+    "fct_usage_daily",
+    "fct_tagged_usage_daily",
+    "int_poll_responses__counted",
+    "fct_visitor_metrics",
+    "fct_account_metrics",
+    "fct_visitor_chosen_usage",
+    "fct_account_chosen_usage",
+)
 ROW = """(day bigint, {used} visitor_id varchar, account_id varchar, app_id bigint, server varchar, remote_ip varchar,
     user_agent varchar, num_events bigint, num_minutes bigint)"""
 TABLES = f"""
-create schema pendo; create schema staging; create schema metrics;
+create schema pendo; create schema staging; create schema metrics; create schema decisions;
 create table pendo.events {ROW.format(used="")};
 create table pendo.page_events {ROW.format(used="page_id varchar,")};
 create table pendo.feature_events {ROW.format(used="feature_id varchar,")};
@@ -65,9 +84,22 @@ create table pendo.visitors (visitor_id varchar, account_id varchar, account_ids
     last_visit bigint, last_updated bigint, do_not_process boolean, agent varchar, custom varchar);
 create table pendo.accounts (account_id varchar, first_visit bigint, last_visit bigint, last_updated bigint,
     agent varchar, custom varchar);
+create table pendo.poll_events (visitor_id varchar, account_id varchar, guide_id varchar, poll_id varchar,
+    poll_type varchar, poll_response varchar, browser_time bigint);
+create table pendo.guides (guide_id varchar, app_id bigint, name varchar, state varchar, created_at bigint,
+    updated_at bigint, reset_at bigint);
+insert into pendo.guides values ('nps', 1, '', 'public', 0, 0, 0), ('csat', 1, '', 'public', 0, 0, 0);
+create table decisions.surveys as select * from (values ('nps_rating', 'nps', 'rating'),
+    ('nps_comment', 'nps', 'comment'), ('poll_average', 'csat', 'stars'), ('poll_average', 'csat', 'hearts'))
+    as surveys (measure, guide_id, poll_id);
+create table decisions.chosen_usage as select * from (values ('page', 'home', 'went_home'),
+    ('page', 'search', 'searched')) as chosen (kind, tagged_id, column_name);
 """
+POLLS = {"rating": "nps", "comment": "nps", "stars": "csat", "hearts": "csat"}
 VISITORS = ("ann", "bob", "cai", "_PENDO_T_dee")
 ACCOUNTS = ("acme", "beta", "")
+# Who is not of acme.
+HOMES = {"stranger": "elsewhere"}
 TODAY = dt.date(2026, 3, 20)
 
 Table = frozenset[tuple[object, ...]]
@@ -86,12 +118,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A landed answer to a poll; `ago` counts back like an event's, and two of a day may be of the same millisecond."""
+
+    ago: int
+    millisecond: int
+    visitor: str
+    account: str
+    poll: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
 class Night:
     """What a landing holds, and when it was made: so many days after the first night."""
 
     later: int
     events: tuple[Event, ...]
     excluded: frozenset[str] = frozenset()
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +169,29 @@ class Warehouse:
     def land(self, night: Night) -> None:
         """Replace what is landed."""
         today = TODAY + dt.timedelta(days=night.later)
-        people = sorted({event.visitor for event in night.events} | set(VISITORS))
+        people = sorted({one.visitor for one in (*night.events, *night.answers)} | set(VISITORS))
         rows: dict[str, list[tuple[object, ...]]] = {
             "reads": [("events", dt.datetime.combine(today, dt.time(12), ZONE), "full")],
-            "visitors": [(one, "acme", "[]", None, None, None, one in night.excluded, "{}", "{}") for one in people],
+            "visitors": [
+                (one, HOMES.get(one, "acme"), "[]", None, None, None, one in night.excluded, "{}", "{}")
+                for one in people
+            ],
             "accounts": [
                 (account, None, None, None, "{}", "{}")
-                for account in sorted({event.account for event in night.events} | set(ACCOUNTS))
+                for account in sorted({one.account for one in (*night.events, *night.answers)} | set(ACCOUNTS))
             ],
             "events": [],
             "page_events": [],
+            "poll_events": [],
         }
         for event in night.events:
-            midnight = dt.datetime.combine(TODAY - dt.timedelta(days=event.ago), dt.time(), ZONE)
             used = (event.visitor, event.account, 1, "server", "ip", "agent", event.events, event.minutes)
-            day = int(midnight.timestamp() * 1000)
+            day = midnight(event.ago)
             rows["events"].append((day, *used))
             rows["page_events"].append((day, event.page, *used))
+        for one in night.answers:
+            when = midnight(one.ago) + one.millisecond
+            rows["poll_events"].append((one.visitor, one.account, POLLS[one.poll], one.poll, "", one.response, when))
         for table, landed in rows.items():
             self._connection.execute(f"delete from pendo.{table}")
             if landed:
@@ -243,10 +294,25 @@ events = st.builds(
     events=st.integers(0, 3),
     minutes=st.integers(0, 3),
 )
+answers = st.builds(
+    Answer,
+    ago=st.sampled_from([-1, 0, 1, 1, 2, 180, 181]),
+    millisecond=st.integers(0, 1),
+    visitor=st.sampled_from(VISITORS),
+    account=st.sampled_from(ACCOUNTS),
+    poll=st.sampled_from(sorted(POLLS)),
+    response=st.sampled_from(["9", "4", "11", " ", "fine"]),
+)
 landings = st.lists(events, min_size=1, max_size=12).map(tuple)
+surveys = st.lists(answers, max_size=12).map(tuple)
 quick = settings(
     max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+def midnight(ago: int) -> int:
+    """Start of a day so many days before TODAY, in milliseconds since 1970 UTC."""
+    return int(dt.datetime.combine(TODAY - dt.timedelta(days=ago), dt.time(), ZONE).timestamp() * 1000)
 
 
 def built_once(compiled: Compiled, night: Night, *models: str) -> dict[str, Table]:
@@ -267,15 +333,16 @@ def built_nightly(compiled: Compiled, nights: Sequence[Night], *models: str) -> 
 @st.composite
 def several_nights(draw: st.DrawFn) -> tuple[Night, ...]:
     """Nights a while apart, on which open days are restated, old ones sometimes are, and exclusions change."""
-    rows, later = draw(landings), 0
-    nights = [Night(0, rows)]
+    rows, answered, later = draw(landings), draw(surveys), 0
+    nights = [Night(0, rows, answers=answered)]
     for _ in range(draw(st.integers(1, 3))):
         later += draw(st.sampled_from([0, 1, 1, 2, 9, 30, 59, 60, 75, -1]))
         # A late row, or a change, may be of any day before; mostly of one that was open.
         fresh = tuple(replace(event, ago=event.ago - later) for event in draw(landings))
         kept = tuple(row for row in rows if draw(st.integers(0, 5)))
         rows = kept + fresh
-        nights.append(Night(later, rows, draw(st.frozensets(st.sampled_from(VISITORS), max_size=2))))
+        answered += tuple(replace(answer, ago=answer.ago - later) for answer in draw(surveys))
+        nights.append(Night(later, rows, draw(st.frozensets(st.sampled_from(VISITORS), max_size=2)), answered))
     return tuple(nights)
 
 
@@ -289,7 +356,7 @@ def test_nights_leave_what_a_full_refresh_makes(compiled: Compiled, nights: tupl
 
 
 def hides_a_change(nights: Sequence[Night]) -> bool:
-    """Whether a day that no load reads again changed between two nights and adds up to the same events and minutes."""
+    """Whether a day that no load reads again, and whose turn it is not, changed and adds up to the same events and minutes."""
 
     def days(night: Night) -> dict[int, list[Event]]:
         found: dict[int, list[Event]] = {}
@@ -303,12 +370,24 @@ def hides_a_change(nights: Sequence[Night]) -> bool:
 
     for before, after in pairwise(nights):
         then, now = days(before), days(after)
+        # Nine days are open.
+        held = [ago for ago in then if ago >= 10 - before.later]
         # A load reads again what was open at the night before, and up to three days more.
-        old = [ago for ago in then | now if ago > min(then, default=0) + 12]
+        old = [ago for ago in held if ago > min(held) + 3 and not is_compared(ago, after.later)]
         changed = [ago for ago in old if sorted(map(repr, then.get(ago, []))) != sorted(map(repr, now.get(ago, [])))]
         if any(sums(then.get(ago, [])) == sums(now.get(ago, [])) for ago in changed):
             return True
     return False
+
+
+def is_compared(ago: int, later: int) -> bool:
+    """Whether it is an older day's turn: a fortnight of days has its turn on each night, and all within 29."""
+    day, night = (date.toordinal() - dt.date(2001, 1, 1).toordinal() for date in dates(ago, later))
+    return day // 14 % 29 == night % 29
+
+
+def dates(ago: int, later: int) -> tuple[dt.date, dt.date]:
+    return TODAY - dt.timedelta(days=ago), TODAY + dt.timedelta(days=later)
 
 
 @quick
@@ -330,41 +409,68 @@ def test_usage_that_moves_to_another_is_moved(
 
 
 @quick
-@given(rows=landings, shuffled=st.randoms(use_true_random=False))
-def test_the_order_of_rows_changes_nothing(
-    compiled: Compiled, rows: tuple[Event, ...], shuffled: random.Random
+@given(rows=landings, ago=st.integers(14, 400), moved=st.sampled_from(["visitor", "account"]))
+def test_old_usage_that_moves_is_moved_within_29_nights(
+    compiled: Compiled, rows: tuple[Event, ...], ago: int, moved: str
 ) -> None:
-    other = list(rows)
-    shuffled.shuffle(other)
+    """A corrected file may say that old usage was another's: no load reads such days again, and their sums stay."""
+    (turn,) = (later for later in range(1, 30) if is_compared(ago, later))
+    here = Event(ago, "ann", "acme", "home", 2, 3)
+    other = replace(here, **{moved: {"visitor": "bob", "account": "beta"}[moved]})
+    # So that the day is not one of the last that are closed.
+    recent = (*rows, Event(10, "cai", "", "home", 1, 1))
+    nights = (Night(0, (*recent, here)), Night(turn, (*recent, other)))
     models = (*LASTING, *RESULTS)
-    assert built_once(compiled, Night(0, tuple(other)), *models) == built_once(compiled, Night(0, rows), *models)
+    assert built_nightly(compiled, nights, *models) == built_once(compiled, nights[-1], *models)
 
 
 @quick
-@given(rows=landings, at=st.integers(0, 12))
-def test_a_load_in_two_parts_is_a_load(compiled: Compiled, rows: tuple[Event, ...], at: int) -> None:
-    nights = (Night(0, rows[:at]), Night(0, rows))
+@given(rows=landings, answered=surveys, shuffled=st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(
+    compiled: Compiled, rows: tuple[Event, ...], answered: tuple[Answer, ...], shuffled: random.Random
+) -> None:
+    other, others = list(rows), list(answered)
+    shuffled.shuffle(other)
+    shuffled.shuffle(others)
+    models = (*LASTING, *RESULTS)
+    once = built_once(compiled, Night(0, rows, answers=answered), *models)
+    assert built_once(compiled, Night(0, tuple(other), answers=tuple(others)), *models) == once
+
+
+@quick
+@given(rows=landings, answered=surveys, at=st.integers(0, 12))
+def test_a_load_in_two_parts_is_a_load(
+    compiled: Compiled, rows: tuple[Event, ...], answered: tuple[Answer, ...], at: int
+) -> None:
+    nights = (Night(0, rows[:at], answers=answered[:at]), Night(0, rows, answers=answered))
     models = (*LASTING, *RESULTS)
     assume(not hides_a_change(nights))
     assert built_nightly(compiled, nights, *models) == built_once(compiled, nights[-1], *models)
 
 
 @quick
-@given(rows=landings)
-def test_a_night_that_is_run_again_changes_nothing(compiled: Compiled, rows: tuple[Event, ...]) -> None:
-    night = Night(0, rows)
+@given(rows=landings, answered=surveys)
+def test_a_night_that_is_run_again_changes_nothing(
+    compiled: Compiled, rows: tuple[Event, ...], answered: tuple[Answer, ...]
+) -> None:
+    night = Night(0, rows, answers=answered)
     models = (*LASTING, *RESULTS)
     assert built_nightly(compiled, [night, night, night], *models) == built_once(compiled, night, *models)
 
 
 @quick
-@given(rows=landings, others=landings)
+@given(rows=landings, others=landings, answered=surveys, other_answers=surveys)
 def test_an_unrelated_visitor_changes_nothing(
-    compiled: Compiled, rows: tuple[Event, ...], others: tuple[Event, ...]
+    compiled: Compiled,
+    rows: tuple[Event, ...],
+    others: tuple[Event, ...],
+    answered: tuple[Answer, ...],
+    other_answers: tuple[Answer, ...],
 ) -> None:
     strangers = tuple(replace(event, visitor="stranger", account="elsewhere") for event in others)
-    alone = built_once(compiled, Night(0, rows), *RESULTS)
-    together = built_once(compiled, Night(0, rows + strangers), *RESULTS)
+    strange = tuple(replace(answer, visitor="stranger", account="elsewhere") for answer in other_answers)
+    alone = built_once(compiled, Night(0, rows, answers=answered), *RESULTS)
+    together = built_once(compiled, Night(0, rows + strangers, answers=answered + strange), *RESULTS)
     for model in RESULTS:
         known = {row for row in together[model] if not {"stranger", "elsewhere"} & set(map(str, row))}
         assert known == alone[model]
