@@ -68,7 +68,7 @@ chosen as (
 ranked as (
 
     -- The latest answer is the person's opinion now. Of two at the same millisecond
-    -- the ids decide, so that each build picks the same one.
+    -- the ids decide, and then what they say, so that each build picks the same one.
     select
         *,
         -- An NPS rating outside the scale of the question is no rating.
@@ -76,13 +76,13 @@ ranked as (
             as score,
         row_number() over (
             partition by measure, visitor_id
-            order by responded_at desc, guide_id, poll_id, account_id
+            order by responded_at desc, guide_id, poll_id, account_id, response
         ) = 1 as is_latest_of_visitor,
         is_in_survey_window and (
             '{{ var("survey_responses") }}' = 'all'
             or row_number() over (
                 partition by measure, visitor_id, account_id, is_in_survey_window
-                order by responded_at desc, guide_id, poll_id
+                order by responded_at desc, guide_id, poll_id, response
             ) = 1
         ) as is_counted_in_account
 

@@ -437,6 +437,15 @@ def test_the_order_of_rows_changes_nothing(
     assert built_once(compiled, Night(0, tuple(other), answers=tuple(others)), *models) == once
 
 
+def test_of_two_answers_at_once_the_same_one_counts_whichever_comes_first(compiled: Compiled) -> None:
+    """Alike in visitor, account, poll and millisecond: nothing but what they say can tell which one counts."""
+    rows = (Event(1, "ann", "acme", "home", 1, 1),)
+    said = tuple(Answer(1, 0, "ann", "acme", poll, response) for poll in ("rating", "stars") for response in "7294")
+    orders = (said, said[::-1])
+    first, second = (built_once(compiled, Night(0, rows, answers=order), *RESULTS) for order in orders)
+    assert first == second
+
+
 @quick
 @given(rows=landings, answered=surveys, at=st.integers(0, 12))
 def test_a_load_in_two_parts_is_a_load(
