@@ -28,9 +28,18 @@ each in a statement of its own.
 
 {% macro uncompressed_table(relation, sql) -%}
     {%- set columns = [] -%}
-    {%- for column in get_column_schema_from_query(sql) -%}
-        {%- do columns.append(adapter.quote(column.name) ~ ' ' ~ column.data_type ~ ' using compression uncompressed') -%}
-    {%- endfor -%}
-    create table {{ relation }} ({{ columns | join(', ') }});
-    insert into {{ relation }} ({{ sql }});
+    {%- if config.get('contract').enforced -%}
+        {{ get_assert_columns_equivalent(sql) }}
+        {%- do columns.extend(adapter.render_raw_columns_constraints(raw_columns=model['columns'])) -%}
+    {%- else -%}
+        {%- for column in get_column_schema_from_query(sql) -%}
+            {%- do columns.append(adapter.quote(column.name) ~ ' ' ~ column.data_type) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set constraints = adapter.render_raw_model_constraints(raw_constraints=model['constraints']) -%}
+    create table {{ relation }} (
+        {{ columns | join(' using compression uncompressed, ') }} using compression uncompressed
+        {%- for constraint in constraints %}, {{ constraint }}{% endfor %}
+    );
+    insert into {{ relation }} by name ({{ sql }});
 {%- endmacro %}

@@ -41,8 +41,8 @@ one visitor, account or page to another; these numbers are not, however the rows
     )
 {%- endmacro %}
 
-{#- Whether an older day's digest is compared today: a fortnight of days is, and another each day, so that all are within 29 days. -#}
+{#- Whether an older day's digest is compared today: a week of days is, and another each day, so that all are within 59 days. -#}
 {% macro compared_in_turn(day, as_of) -%}
-    cast(floor({{ dbt.datediff("date '2001-01-01'", day, 'day') }} / 14.0) as integer) % 29
-    = {{ dbt.datediff("date '2001-01-01'", as_of, 'day') }} % 29
+    cast(floor({{ dbt.datediff("date '2001-01-01'", day, 'day') }} / 7.0) as integer) % 59
+    = {{ dbt.datediff("date '2001-01-01'", as_of, 'day') }} % 59
 {%- endmacro %}

@@ -381,9 +381,9 @@ def hides_a_change(nights: Sequence[Night]) -> bool:
 
 
 def is_compared(ago: int, later: int) -> bool:
-    """Whether it is an older day's turn: a fortnight of days has its turn on each night, and all within 29."""
+    """Whether it is an older day's turn: a week of days has its turn on each night, and all within 59."""
     day, night = (date.toordinal() - dt.date(2001, 1, 1).toordinal() for date in dates(ago, later))
-    return day // 14 % 29 == night % 29
+    return day // 7 % 59 == night % 59
 
 
 def dates(ago: int, later: int) -> tuple[dt.date, dt.date]:
@@ -410,11 +410,11 @@ def test_usage_that_moves_to_another_is_moved(
 
 @quick
 @given(rows=landings, ago=st.integers(14, 400), moved=st.sampled_from(["visitor", "account"]))
-def test_old_usage_that_moves_is_moved_within_29_nights(
+def test_old_usage_that_moves_is_moved_within_59_nights(
     compiled: Compiled, rows: tuple[Event, ...], ago: int, moved: str
 ) -> None:
     """A corrected file may say that old usage was another's: no load reads such days again, and their sums stay."""
-    (turn,) = (later for later in range(1, 30) if is_compared(ago, later))
+    (turn,) = (later for later in range(1, 60) if is_compared(ago, later))
     here = Event(ago, "ann", "acme", "home", 2, 3)
     other = replace(here, **{moved: {"visitor": "bob", "account": "beta"}[moved]})
     # So that the day is not one of the last that are closed.
