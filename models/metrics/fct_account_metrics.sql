@@ -6,12 +6,6 @@ visitor_accounts as (
 
 ),
 
-visitors as (
-
-    select * from {{ ref('int_visitors__identified') }}
-
-),
-
 usage as (
 
     select * from {{ ref('int_accounts__windowed_usage') }}
@@ -32,14 +26,14 @@ surveyed as (
 
 members as (
 
+    -- The rule of int_visitors__identified; to join a million visitors with themselves costs more than to ask it again.
     select
-        visitor_accounts.account_id,
+        account_id,
         count(*) as visitor_count
 
     from visitor_accounts
-    inner join visitors
-        on visitor_accounts.visitor_id = visitors.visitor_id
-    group by visitor_accounts.account_id
+    where {{ is_identified('visitor_id', 'is_excluded') }}
+    group by account_id
 
 )
 

@@ -9,10 +9,7 @@ visitors as (
 identified as (
 
     select * from visitors
-    where
-        not {{ is_anonymous('visitor_id') }}
-        -- Excluded in Pendo: staff, tests, people who objected.
-        and not is_excluded
+    where {{ is_identified('visitor_id', 'is_excluded') }}
 
 )
 
