@@ -356,7 +356,7 @@ def test_nights_leave_what_a_full_refresh_makes(compiled: Compiled, nights: tupl
 
 
 def hides_a_change(nights: Sequence[Night]) -> bool:
-    """Whether a day that no load reads again, and whose turn it is not, changed and adds up to the same events and minutes."""
+    """Whether a day that no load reads again, and whose turn it is not, changed and adds up to the same sums."""
 
     def days(night: Night) -> dict[int, list[Event]]:
         found: dict[int, list[Event]] = {}
