@@ -84,10 +84,18 @@ def check(manifest: Mapping[str, Any], warehouse: Path) -> Checked:
         for activation in activations:
             if activation.destination in landed:
                 of_crm = {key[1]: item for key, item in fields.items() if key[0] == activation.destination}
-                # What HubSpot knows of events is not landed: it is asked online, and before anything is sent.
                 if activation.kind == "properties":
                     found += _compare(activation, of_crm)
                     found += _overflowing(connection, activation, of_crm)
+                elif _has_definitions(activation):
+                    events = _events(connection, activation.destination)
+                    if events is None:
+                        notes.append(
+                            f"{activation.name}: no landed definitions of events, so only its declarations were looked "
+                            "at; run `backhaul load` and `dbt build`"
+                        )
+                    else:
+                        found += _compare_events(activation, events)
     return Checked(activations, tuple(found), tuple(notes))
 
 
@@ -157,6 +165,49 @@ def _fields(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, tuple[str,
         (crm, (owner, name)): Field(tuple(orjson.loads(options)) if options else None, *rest)
         for crm, owner, name, options, *rest in rows
     }
+
+
+def _has_definitions(activation: Activation) -> bool:
+    """Whether the destination has to know an event before one is sent; where an occurrence is a record, it need not."""
+    events = connectors()[activation.destination].events
+    return events is not None and not events.has_external_id
+
+
+def _events(connection: duckdb.DuckDBPyConnection, crm: str) -> dict[str, dict[str, tuple[str, str | None]]] | None:
+    """By event of a CRM and property: its type and family. None where the model is not built."""
+    try:
+        rows = connection.execute(
+            "select event, property, type, family from plans.int_crm_events where crm = $1", [crm]
+        ).fetchall()
+    except duckdb.CatalogException:
+        return None
+    events: dict[str, dict[str, tuple[str, str | None]]] = {event: {} for event, *_ in rows}
+    for event, name, kind, family in rows:
+        if name is not None:
+            events[event][name] = kind, family
+    return events
+
+
+def _compare_events(
+    activation: Activation, events: Mapping[str, Mapping[str, tuple[str, str | None]]]
+) -> Iterator[Mistake]:
+    """What the CRM's definitions say against the activation's events."""
+    title = connectors()[activation.destination].title
+    for event in activation.events:
+        if event.name not in events:
+            place = Place(activation.path, activation.name)
+            yield Mistake(place, f"{title} has no event {event.name}", "run `backhaul provision`")
+            continue
+        for item in event.properties:
+            place = Place(activation.path, activation.name, item.column)
+            kind, family = events[event.name].get(item.name, (None, None))
+            if kind is None:
+                what = f"{title}'s event {event.name} has no property {item.name}"
+                yield Mistake(place, what, "run `backhaul provision`")
+            # A text takes the text of anything.
+            elif family not in {"string", item.type.family}:
+                what = f"is a {item.type.family}, but {title}'s event {event.name} has property {item.name} as {kind}"
+                yield Mistake(place, what, "map another property or cast the column")
 
 
 def _compare(activation: Activation, fields: Mapping[tuple[str, str], Field]) -> Iterator[Mistake]:

@@ -139,6 +139,8 @@ class Events:
     has_external_id: bool
     # Whether a record can be created, by email, for an occurrence that has none.
     creates: bool
+    # How many calls are made before the first occurrence is sent.
+    first_calls: int
     # Makes the part of an account that takes events, of the account and the property with an occurrence's id.
     open: Callable[[Any, str | None], EventDestination]
 
@@ -182,5 +184,5 @@ class Connector:
     def write_calls(self, records: int, kind: Kind = "properties") -> int:
         """How many calls so many changed records cost, where nothing goes wrong; an estimate where they go by jobs."""
         if kind == "events" and self.events is not None:
-            return math.ceil(records / self.events.records_per_call)
+            return math.ceil(records / self.events.records_per_call) + (self.events.first_calls if records else 0)
         return math.ceil(records / self.records_per_call) if self.costs is None else self.costs(records)

@@ -31,6 +31,7 @@ _OBEYED = {
 # How the plan models' reasons read in a sentence.
 REASONS = {
     "missing_property": "the CRM has no such property; run `backhaul provision`",
+    "missing_definition": "the CRM has no such event; run `backhaul provision`",
     "read_only": "the property is calculated or not ours to write",
     "wrong_type": "the property has another type",
     "too_long": "longer than the property can hold",

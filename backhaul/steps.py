@@ -101,6 +101,7 @@ def wanted(manifest: Mapping[str, Any]) -> Wanted:
         hubspot_associations=_associated(manifest),
         hubspot_history=_with_history(manifest),
         hubspot_subscriptions="subscription_statuses" in landed_tables(manifest, "hubspot"),
+        hubspot_events="event_definitions" in landed_tables(manifest, "hubspot"),
     )
 
 

@@ -32,6 +32,10 @@ class Refused(LoadError):
     """The vendor does not take a call as it is (a status of the four hundreds): asking again is no use."""
 
 
+class Forbidden(LoadError):
+    """The credentials lack what one call takes; others may work all the same."""
+
+
 class Turns(Protocol):
     """A limit that others keep, too."""
 
@@ -75,8 +79,8 @@ class Wanted:
 
     A property that an activation writes may be missing in the CRM until it is provisioned.
     Of HubSpot also: from which object to which other its associations are landed, which properties
-    with their history, and whether with what each contact's address has subscribed to. Of Pendo which tables;
-    None for all.
+    with their history, and whether with what each contact's address has subscribed to and with the definitions of
+    custom events. Of Pendo which tables; None for all.
     Of Salesforce how often fields that change without a trace, such as formulas, are read again; daily by default.
     """
 
@@ -87,6 +91,7 @@ class Wanted:
     hubspot_associations: tuple[tuple[str, str], ...] = ()
     hubspot_history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hubspot_subscriptions: bool = False
+    hubspot_events: bool = False
     pendo: frozenset[str] | None = None
     salesforce_formulas: Mapping[str, timedelta] = field(default_factory=dict)
 

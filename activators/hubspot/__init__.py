@@ -214,6 +214,8 @@ CONNECTOR = Connector(
         properties=events.PROPERTIES,
         has_external_id=False,
         creates=True,
+        # The definitions: an account has no more of them than fit one page.
+        first_calls=1,
         open=lambda account, _: events.HubSpotEvents(account.caller),
     ),
 )

@@ -37,6 +37,14 @@ _TYPES: Mapping[Family, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """An event of the account: the name that HubSpot takes, which begins with the account's id; types by property."""
+
+    full_name: str
+    types: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class HubSpotEvents:
     """The part of a HubSpot account that takes custom events.
@@ -47,8 +55,8 @@ class HubSpotEvents:
 
     caller: Caller
     jobs: None = None
-    # By the name that we declare: the one that HubSpot takes, which begins with the account's id.
-    _names: dict[str, str] = field(default_factory=dict, init=False)
+    # By the name that we declare.
+    _known: dict[str, _Definition] = field(default_factory=dict, init=False)
     # By address of those who had no contact: the contact's id, or why HubSpot does not make one.
     _contacts: dict[str, str | Refusal] = field(default_factory=dict, init=False)
     # Addresses whose contact we created, and have not told of yet.
@@ -71,19 +79,17 @@ class HubSpotEvents:
     async def update(self, object_type: str, records: Sequence[RecordChanges]) -> list[Result]:  # noqa: ARG002  the shape of a destination
         """Send up to 500 occurrences. HubSpot's 204 is for all of them; one that it refuses is found by halving.
 
-        Raises VendorError, before anything is sent, for an event that HubSpot has no definition of.
+        Raises VendorError, before anything is sent, for an event, or a property of one, that somebody has deleted since
+        the plan's landing: of the second HubSpot would say nothing, and forget the value.
         """
-        names = await self._full_names()
-        for record in records:
-            name = record.changes[0].property
-            if name not in names:
-                raise VendorError(f"HubSpot has no definition of event {name}; run `backhaul provision`")
+        known = await self._defined()
+        occurrences = {record.record_id: self._planned(record, known) for record in records}
 
         await self._make_contacts({email for record in records if (email := _stranger(record))})
         refused = [record for record in records if isinstance(self._contacts.get(_stranger(record)), Refusal)]
 
         async def attempt(some: Sequence[RecordChanges]) -> list[Result] | Refusal:
-            return await self._send([self._occurrence(record, names) for record in some])
+            return await self._send([self._occurrence(record, *occurrences[record.record_id]) for record in some])
 
         results = [self._without_contact(record) for record in refused]
         sendable = [record for record in records if record not in refused] if refused else records
@@ -156,11 +162,22 @@ class HubSpotEvents:
         self._created.remove(email)
         return replace(result, code=CREATED, message=self._remark(email))
 
-    def _occurrence(self, record: RecordChanges, names: Mapping[str, str]) -> dict[str, Any]:
+    def _planned(self, record: RecordChanges, known: Mapping[str, _Definition]) -> tuple[str, Mapping[str, Any]]:
+        """HubSpot's name of what happened, and what the plan says of it."""
         (change,) = record.changes
-        planned = orjson.loads(change.after or "{}")
+        planned: Mapping[str, Any] = orjson.loads(change.after or "{}")
+        mend = "gone since it was last loaded; run `backhaul provision`, load and plan again"
+        definition = known.get(change.property)
+        if definition is None:
+            raise VendorError(f"HubSpot has no definition of event {change.property}: {mend}")
+        lacking = sorted(planned["properties"].keys() - definition.types.keys())
+        if lacking:
+            raise VendorError(f"HubSpot's event {change.property} has no property {', '.join(lacking)}: {mend}")
+        return definition.full_name, planned
+
+    def _occurrence(self, record: RecordChanges, full_name: str, planned: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "eventName": names[change.property],
+            "eventName": full_name,
             "uuid": record.record_id,
             "occurredAt": planned["occurred_at"],
             "objectId": planned["record"] or self._contacts[_stranger(record)],
@@ -199,15 +216,14 @@ class HubSpotEvents:
                 names.append(event.name)
                 continue
             existing += 1
-            types = {item["name"]: item["type"] for item in there["properties"]}
             for item in event.properties:
-                if item.name not in types:
+                if item.name not in there.types:
                     names.append(f"{event.name}.{item.name}")
-                elif types[item.name] not in {_TYPES[item.type.family], "string"}:
+                elif there.types[item.name] not in {_TYPES[item.type.family], "string"}:
                     mistakes.append(
                         f"{activation.path}: exposure {activation.name}: column {item.column}: is a "
                         f"{item.type.family}, but HubSpot's event {event.name} has property {item.name} as "
-                        f"{types[item.name]}; map another property or cast the column"
+                        f"{there.types[item.name]}; map another property or cast the column"
                     )
         return Lacking(tuple(names), existing, tuple(mistakes))
 
@@ -223,15 +239,14 @@ class HubSpotEvents:
                 else:
                     expect(response, httpx.codes.CREATED)
                 continue
-            named = {item["name"] for item in there["properties"]}
             for item in event.properties:
-                if item.name not in named:
-                    path = f"{_DEFINITIONS}/{there['fullyQualifiedName']}/property"
+                if item.name not in there.types:
+                    path = f"{_DEFINITIONS}/{there.full_name}/property"
                     response = await self.caller.send("POST", path, json=_property(item))
                     # 409: a create whose answer was lost has been repeated.
                     if response.status_code != httpx.codes.CONFLICT:
                         expect(response, httpx.codes.CREATED)
-        self._names.clear()
+        self._known.clear()
 
     async def _refuse_used_up(self, event: EventType) -> None:
         """A name that exists already is our own lost answer; one that does not was deleted, and never comes back."""
@@ -242,7 +257,7 @@ class HubSpotEvents:
 
     async def definitions(self, object_type: str) -> dict[str, str]:  # noqa: ARG002  the shape of a destination
         """Every event's name, with the one that HubSpot takes for it."""
-        return {name: item["fullyQualifiedName"] for name, item in (await self._definitions()).items()}
+        return {name: item.full_name for name, item in (await self._definitions()).items()}
 
     async def create(self, activation: Activation, missing: Sequence[Property]) -> None:  # noqa: ARG002  the same
         """Create what the activation's events lack."""
@@ -265,15 +280,16 @@ class HubSpotEvents:
         """Asked of the account and not of its events."""
         return None
 
-    async def _full_names(self) -> Mapping[str, str]:
+    async def _defined(self) -> Mapping[str, _Definition]:
+        """The same, asked for once."""
         async with self._asking:
-            if not self._names:
-                self._names |= await self.definitions("event")
-        return self._names
+            if not self._known:
+                self._known |= await self._definitions()
+        return self._known
 
-    async def _definitions(self) -> dict[str, Mapping[str, Any]]:
+    async def _definitions(self) -> dict[str, _Definition]:
         """Every custom event of the account, by the name that it was given."""
-        found: dict[str, Mapping[str, Any]] = {}
+        found: dict[str, _Definition] = {}
         params = {"limit": str(_PAGE), "includeProperties": "true"}
         while True:
             response = await self.caller.send("GET", _DEFINITIONS, params=params)
@@ -282,10 +298,9 @@ class HubSpotEvents:
                 for item in body["results"]:
                     full = str(item["fullyQualifiedName"])
                     # pe123_signed_in. HubSpot's own events have other names, and are none of ours.
-                    found[full.partition("_")[2]] = {
-                        "fullyQualifiedName": full,
-                        "properties": [{"name": one["name"], "type": one["type"]} for one in item["properties"]],
-                    }
+                    found[full.partition("_")[2]] = _Definition(
+                        full, {one["name"]: one["type"] for one in item["properties"]}
+                    )
                 after = (body.get("paging") or {}).get("next", {}).get("after")
             if not after:
                 return found

@@ -151,6 +151,7 @@ CONNECTOR = Connector(
         properties=500,
         has_external_id=True,
         creates=False,
+        first_calls=0,
         open=lambda account, external_id: events.SalesforceEvents(account.session, external_id or ""),
     ),
 )

@@ -58,6 +58,8 @@ def hubspot(
         yield definitions.pipelines(account, staged, reads)
     yield definitions.properties(defined, reads)
     yield definitions.groups(account, objects, reads)
+    if wanted.hubspot_events:
+        yield from definitions.events(account, reads)
     yield definitions.owners(account, reads)
     yield definitions.api_usage(account, reads)
     yield reads.resource()

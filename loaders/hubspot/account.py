@@ -14,7 +14,7 @@ from dlt.sources.helpers.requests import Response
 from pyrate_limiter import Duration, Limiter, Rate
 
 from loaders.calls import Answer, Vendor, following, header, retry_after, vendor_body
-from loaders.values import LoadError, LoadSettings
+from loaders.values import Forbidden, LoadError, LoadSettings
 
 VERSION = "2026-09"
 MODIFIED = {"contacts": "lastmodifieddate"}
@@ -207,7 +207,7 @@ def judge(response: Response) -> float | bool:
     if status == 401:  # noqa: PLR2004
         raise LoadError("HubSpot refused the access token (401): check HUBSPOT_ACCESS_TOKEN")
     if status == 403:  # noqa: PLR2004
-        raise LoadError(_refused(response, body))
+        raise Forbidden(_refused(response, body))
     if status == MOVING:
         raise LoadError("HubSpot is moving this account to another data centre (477): load again later")
     if status == LOCKED:

@@ -1,4 +1,4 @@
-"""What an account says of itself: properties, groups, pipelines, owners and how many calls it has left."""
+"""What an account says of itself: properties, groups, events, pipelines, owners and how many calls it has left."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dlt.extract import DltResource
 from loaders.calls import Answer
 from loaders.hubspot.account import Account
 from loaders.landing import BIGINT, BOOLEAN, TEXT, TIMESTAMP, Column, Reads, Row, json_text, resource, tables
+from loaders.values import Forbidden
 
-OWNERS_PAGE = 500
+OWNERS_PAGE = EVENTS_PAGE = 500
 # Who reads one of these needs to know which pipelines and stages there are.
 STAGED = frozenset({"pipeline", "dealstage", "hs_pipeline", "hs_pipeline_stage"})
 
@@ -33,6 +34,21 @@ GROUP_COLUMNS = (
     Column("object", TEXT, nullable=False),
     Column("name", TEXT, nullable=False),
     Column("label", TEXT),
+)
+EVENT_COLUMNS = (
+    Column("full_name", TEXT, "fullyQualifiedName", nullable=False),
+    Column("name", TEXT),
+    Column("label", TEXT),
+    Column("description", TEXT),
+    Column("primary_object", TEXT, "primaryObject"),
+    Column("archived", BOOLEAN),
+)
+EVENT_PROPERTY_COLUMNS = (
+    Column("event", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("label", TEXT),
+    Column("type", TEXT),
+    Column("archived", BOOLEAN),
 )
 OWNER_COLUMNS = (
     Column("id", TEXT, nullable=False),
@@ -94,6 +110,34 @@ def groups(account: Account, objects: Iterable[str], reads: Reads) -> DltResourc
         reads.finish("property_groups", min(page.at for page in answers.values()), "full")
 
     return resource("property_groups", GROUP_COLUMNS, read)
+
+
+def events(account: Account, reads: Reads) -> Iterator[DltResource]:
+    """Make the resources of the custom events' definitions and of their properties; reads both at once.
+
+    A token that may not read them still loads everything else: there are none then, and a note says why.
+    """
+    pages: list[Answer] = []
+    note = ""
+    try:
+        pages += account.pages("events", "/event-definitions", limit=EVENTS_PAGE, includeProperties="true")
+    except Forbidden as refusal:
+        note = f"none are known, so none is sent: {refusal}"
+    found = [
+        one | {"label": (one.get("labels") or {}).get("singular"), "properties": one.get("properties") or []}
+        for page in pages
+        for one in page.rows()
+    ]
+    carried = [item | {"event": one["fullyQualifiedName"]} for one in found for item in one["properties"]]
+
+    def read() -> Iterator[pa.Table]:
+        for some in tables(found, EVENT_COLUMNS):
+            yield some.replace_schema_metadata({"note": note})
+        if pages:
+            reads.finish("event_definitions", pages[0].at, "full")
+
+    yield resource("event_definitions", EVENT_COLUMNS, read)
+    yield resource("event_properties", EVENT_PROPERTY_COLUMNS, lambda: tables(carried, EVENT_PROPERTY_COLUMNS))
 
 
 def owners(account: Account, reads: Reads) -> DltResource:

@@ -75,6 +75,12 @@ occurrences as (
             ),
             '}}'
         ) as desired_value,
+        concat_ws(
+            ' '
+            {%- for item in sent %},
+            case when said_{{ loop.index }} is not null then '{{ item.property }}:{{ item.family }}' end
+            {%- endfor %}
+        ) as carried,
         greatest(
             0
             {%- for item in sent if item.family == 'string' and not item.is_own %},
@@ -93,6 +99,7 @@ select
     occurrences.desired_value,
     occurrences.crm_record_id,
     occurrences.email,
+    occurrences.carried,
     occurrences.longest_text,
     {{ 'true' if activation.create_contacts else 'false' }} as may_create,
     rejected.run_id is not null
@@ -115,20 +122,81 @@ where written.record_id is null
 
 {#-
 The decision on each occurrence, and why. `differences` names a CTE with the rows of a diff model, `longest` is how many characters a
-property of an event holds. Yields the CTEs `reasoned` and `decided`.
+property of an event holds. `definitions` names one with the rows of `int_crm_events` for one CRM: what is not in them cannot be sent, as
+HubSpot refuses an event that it does not know, and takes a property that it does not know without a word and without its value. Without
+`definitions` nothing is asked of them. Yields the CTEs `reasoned` and `decided`.
 -#}
-{% macro decide_on_events(differences, longest) -%}
+{% macro decide_on_events(differences, longest, definitions=none) -%}
+{%- if definitions %}
+-- Few: what the occurrences of one event carry is nearly always the same.
+kinds as (
+
+    select distinct
+        property as event,
+        carried
+    from {{ differences }}
+
+),
+
+said as (
+
+    select
+        event,
+        carried,
+        {{ unnest_split('carried', ' ') }} as one
+    from kinds
+    where carried <> ''
+
+),
+
+defined as (
+
+    select distinct event from {{ definitions }}
+
+),
+
+-- One row per kind of occurrence that carries something which its definition does not take.
+unfit as (
+
+    select
+        said.event,
+        said.carried,
+        bool_or(definitions.property is null) as lacks_property
+    from said
+    -- At most one: a property's name is unique in its event.
+    left join {{ definitions }} as definitions
+        on said.event = definitions.event and split_part(said.one, ':', 1) = definitions.property
+    where
+        definitions.property is null
+        or (
+            definitions.family is distinct from 'string'
+            and definitions.family is distinct from split_part(said.one, ':', 2)
+        )
+    group by said.event, said.carried
+
+),
+{% endif %}
 reasoned as (
 
     select
-        *,
+        {{ differences }}.*,
         case
+            {%- if definitions %}
+            when defined.event is null then 'missing_definition'
+            when unfit.lacks_property then 'missing_property'
+            when unfit.event is not null then 'wrong_type'
+            {%- endif %}
             when crm_record_id is null and (email is null or not may_create) then 'unmatched'
             when longest_text > {{ longest }} then 'too_long'
             when was_rejected then 'rejected_before'
             else 'happened'
         end as reason
     from {{ differences }}
+    {%- if definitions %}
+    -- At most one row of either.
+    left join defined on {{ differences }}.property = defined.event
+    left join unfit on {{ differences }}.property = unfit.event and {{ differences }}.carried = unfit.carried
+    {%- endif %}
 
 ),
 
@@ -143,7 +211,7 @@ decided as (
         false as has_left,
         case
             when reason = 'unmatched' then 'keep'
-            when reason = 'too_long' then 'invalid'
+            when reason in ('missing_definition', 'missing_property', 'wrong_type', 'too_long') then 'invalid'
             when reason = 'rejected_before' then 'hold'
             else 'send'
         end as decision,

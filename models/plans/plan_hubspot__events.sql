@@ -6,7 +6,14 @@ differences as (
 
 ),
 
+definitions as (
+
+    select * from {{ ref('int_crm_events') }}
+    where crm = 'hubspot'
+
+),
+
 -- HubSpot keeps 256 characters of a property of an event, and refuses the call for more.
-{{ decide_on_events('differences', 256) }}
+{{ decide_on_events('differences', 256, 'definitions') }}
 
 select * from decided

@@ -6,8 +6,10 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from activators.check import check
 from activators.declarations import read_activations
 from activators.errors import DeclarationError
 from tests.activators.test_declarations import Manifest, column, following
@@ -166,3 +168,48 @@ def test_only_events_are_chosen_by_a_seed_and_create_contacts(manifest: Manifest
     assert any(
         "only an activation of kind events has events, or creates contacts" in line for line in mistakes(manifest)
     )
+
+
+def landing(path: Path, *rows: tuple[str, str | None, str | None, str | None]) -> Path:
+    """A warehouse with what was landed of HubSpot's events: event, property, type, family."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            """
+            create schema plans;
+            create table plans.int_crm_properties as
+            select
+                'hubspot' as crm, 'contacts' as object, 'email' as property, 'string' as type, 'string' as family,
+                null as options, false as is_read_only, null::integer as max_length, null::integer as integer_digits,
+                null::integer as fraction_digits, null as group_name;
+            create table plans.int_crm_events
+                (crm varchar, event varchar, property varchar, type varchar, family varchar);
+            insert into plans.int_crm_events values ('other', 'trial_begun', null, null, null);
+            """
+        )
+        for row in rows:
+            connection.execute("insert into plans.int_crm_events values ('hubspot', ?, ?, ?, ?)", row)
+    return path
+
+
+def test_what_hubspot_lacks_of_events_is_told_offline(manifest: Manifest, tmp_path: Path) -> None:
+    seen = [("report_seen", "times", "string", "string"), ("report_seen", "place", "string", "string")]
+    right = check(manifest, landing(tmp_path / "right.duckdb", *seen, ("trial_begun", None, None, None)))
+    assert (right.mistakes, right.notes) == ((), ())
+    wrong = check(manifest, landing(tmp_path / "wrong.duckdb", ("report_seen", "times", "datetime", "datetime")))
+    where, mend = "models/sync.yml: exposure hubspot_events: ", "map another property or cast the column"
+    assert [str(one) for one in wrong.mistakes] == [
+        f"{where}column times: is a number, but HubSpot's event report_seen has property times as datetime; {mend}",
+        f"{where}column place: HubSpot's event report_seen has no property place; run `backhaul provision`",
+        f"{where}HubSpot has no event trial_begun; run `backhaul provision`",
+    ]
+
+
+def test_a_landing_of_before_events_were_landed_is_told(manifest: Manifest, tmp_path: Path) -> None:
+    warehouse = landing(tmp_path / "old.duckdb")
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("drop table plans.int_crm_events")
+    found = check(manifest, warehouse)
+    assert found.mistakes == ()
+    (note,) = found.notes
+    assert note.startswith("hubspot_events: no landed definitions of events")
+    assert note.endswith("; run `backhaul load` and `dbt build`")

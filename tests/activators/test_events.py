@@ -149,8 +149,9 @@ def test_occurrences_go_in_batches_of_500_to_their_contacts_with_every_value(crm
     before = len(recorded(crm))
     rows = [occurrence(crm.ids[n % 7], times=n) for n in range(1_001)]
     plan = sealed(crm.activation, rows, tmp_path)
-    assert plan.activations[0].calls == 3
     run = send(crm, plan, tmp_path / "journal")
+    # The definitions, and three batches.
+    assert plan.activations[0].calls == run.activations[0].calls == 4
     assert (run.activations[0].confirmed, run.complete) == (1_001, True)
     assert len(crm.requests("/send/batch")) == 3
     wanted = {own for own, _, _ in rows}
@@ -192,8 +193,16 @@ def test_an_event_without_a_definition_stops_the_run_before_anything_is_sent(crm
     unknown = EventType("never_made", "Never made", "", (MARK,))
     declared = activation("hubspot", name="hubspot_events", object="events", kind="events", events=(unknown,))
     rows = [occurrence(crm.ids[0], "never_made")]
-    with pytest.raises(VendorError, match="HubSpot has no definition of event never_made; run `backhaul provision`"):
+    with pytest.raises(VendorError, match="HubSpot has no definition of event never_made: gone since"):
         send(crm, sealed(declared, rows, tmp_path), tmp_path / "journal")
+    assert crm.requests("/send/batch") == []
+
+
+def test_a_property_that_has_gone_stops_the_run_as_hubspot_would_forget_its_value(crm: Crm, tmp_path: Path) -> None:
+    provisioned(crm)
+    rows = [occurrence(crm.ids[0]), occurrence(crm.ids[0], place="here")]
+    with pytest.raises(VendorError, match="HubSpot's event report_seen has no property place: gone since"):
+        send(crm, sealed(crm.activation, rows, tmp_path), tmp_path / "journal")
     assert crm.requests("/send/batch") == []
 
 
@@ -372,6 +381,8 @@ def test_a_contact_is_created_first_and_once_for_an_unknown_visitor(crm: Crm, tm
     (item,) = plan.activations
     assert (item.creates, set(item.created_samples)) == (2, {"new@stranger.example", known.lower()})
     run = send(crm, plan, tmp_path / "journal")
+    # The definitions, the contacts, the occurrences.
+    assert item.calls == run.activations[0].calls == 3
     assert (run.activations[0].confirmed, run.activations[0].created) == (5, 1)
     after = contacts(crm)
     (made,) = after.keys() - before.keys()

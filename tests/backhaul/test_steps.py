@@ -94,6 +94,12 @@ def test_subscriptions_are_landed_when_their_statuses_are_a_source(table: str) -
     assert found.hubspot_subscriptions is (table == "subscription_statuses")
 
 
+@pytest.mark.parametrize("table", ["event_definitions", "events"])
+def test_events_are_landed_when_their_definitions_are_a_source(table: str) -> None:
+    found = wanted(manifest(source("hubspot", "contacts", "id", object="contacts"), source("hubspot", table, "name")))
+    assert found.hubspot_events is (table == "event_definitions")
+
+
 @pytest.mark.parametrize(("hours", "every"), [(24, timedelta(days=1)), (0, timedelta(0)), (0.5, timedelta(minutes=30))])
 def test_formulas_are_read_again_as_often_as_their_object_says(hours: float, every: timedelta) -> None:
     found = wanted(

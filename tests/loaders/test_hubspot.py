@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from loaders import LoadError, LoadSettings
+from loaders import LoadError, LoadSettings, load
 from sandbox.server import Sandbox
 from tests.loaders.conftest import WANTED, Load, Query
 
@@ -230,3 +230,50 @@ def test_an_answer_that_cannot_be_used_is_not_kept_for_the_next_load(
         load_rows("hubspot")
     load_rows("hubspot")
     assert query(f"select count(*) from hubspot.contacts where {IN_HUBSPOT}") == [(len(stored(control)),)]
+
+
+EVENTS = "/events/2026-09/event-definitions"
+
+
+def test_custom_events_are_landed_with_what_they_may_carry(
+    load_rows: Load, query: Query, hubspot: httpx.Client
+) -> None:
+    wanted = replace(WANTED, hubspot_events=True)
+    load_rows("hubspot", wanted=wanted)
+    assert query("from hubspot.event_definitions") == query("from hubspot.event_properties") == []
+    mark = {"name": "mark", "label": "Mark", "type": "string"}
+    for name, carried in (("seen", [mark, {**mark, "name": "times", "type": "number"}]), ("bare", [])):
+        given = {"name": name, "label": name.title(), "primaryObject": "CONTACT", "propertyDefinitions": carried}
+        hubspot.post(EVENTS, json=given).raise_for_status()
+    load_rows("hubspot", wanted=wanted)
+    landed = query("select full_name, name, label, archived from hubspot.event_definitions order by name")
+    assert [(name, label, archived) for _, name, label, archived in landed] == [
+        ("bare", "Bare", False),
+        ("seen", "Seen", False),
+    ]
+    (_, (seen, *_)) = landed
+    found = query("select event, name, type from hubspot.event_properties order by name")
+    assert found == [(seen, "mark", "string"), (seen, "times", "number")]
+    # One that is deleted is gone from the next landing.
+    hubspot.delete(f"{EVENTS}/{seen}").raise_for_status()
+    load_rows("hubspot", wanted=wanted)
+    assert query("select name from hubspot.event_definitions") == [("bare",)]
+    assert query("from hubspot.event_properties") == []
+
+
+def test_a_token_that_may_not_read_events_lands_everything_else_and_a_note_says_so(
+    settings: LoadSettings, query: Query, control: httpx.Client
+) -> None:
+    lacks = {"requiredGranularScopes": ["behavioral_events.event_definitions.read_write"]}
+    body = {"category": "MISSING_SCOPES", "message": "no", "errors": [{"message": "no", "context": lacks}]}
+    fault = {"vendor": "hubspot", "path": EVENTS, "status": 403, "body": body}
+    control.post("/faults", json=fault).raise_for_status()
+    landings = load(["hubspot"], settings, replace(WANTED, hubspot_events=True), lambda *_: None)
+    notes = {landing.table: landing.note for landing in landings if landing.note}
+    assert notes == {
+        "event_definitions": f"none are known, so none is sent: HubSpot refused {EVENTS} to this access token (403): "
+        "grant the scope behavioral_events.event_definitions.read_write"
+    }
+    assert query("from hubspot.event_definitions") == query("from hubspot.event_properties") == []
+    assert query("select count(*) > 10 from hubspot.contacts") == [(True,)]
+    assert query("from hubspot.reads where object = 'event_definitions'") == []
