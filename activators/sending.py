@@ -201,10 +201,11 @@ class Sender:
         except RefusedThroughout as refused:
             if not self.keep_going:
                 told = {result.record_id for result in refused.results}
+                alone = sum(result.status == "rejected" for result in refused.results)
                 await self._close(batch, [record for record in records if record.record_id in told], refused.results)
                 raise RefusedAlike(
-                    f"{self.activation.name}: a batch of {len(records)} records was refused, and {len(told)} from all "
-                    f"over it alone, too ({refused}); correct the model or the property and plan again, or go on with "
+                    f"{self.activation.name}: a batch of {len(records)} records was refused, and {alone} from all "
+                    f"over it, too ({refused}); correct the model or the property and plan again, or go on with "
                     "`backhaul apply --keep-going`"
                 ) from None
             results = {result.record_id: result for result in refused.results}

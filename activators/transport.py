@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,6 +109,8 @@ class Refusal:
     message: str
     # The properties that it names.
     to_blame: tuple[str, ...] = ()
+    # Of those, the ones of which the vendor takes no value at all, each with the code and words of that.
+    closed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 Attempt = Callable[[Sequence[RecordChanges]], Awaitable[list[Result] | Refusal]]
@@ -118,13 +120,25 @@ Attempt = Callable[[Sequence[RecordChanges]], Awaitable[list[Result] | Refusal]]
 async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: Refusal | None = None) -> list[Result]:
     """Send a batch, and where it is refused as a whole, find the records that are to blame: those are rejected.
 
-    A batch that has been `refused` already is not sent whole again. Before one is halved, a few of its records are sent
-    alone, until one is taken. Raises RefusedThroughout when none is: then the rest is likely as bad, and would cost two
-    calls a record.
+    A batch that has been `refused` already is not sent whole again. A record with a property of which nothing is taken
+    is rejected without a call of its own, and the records without any property that the refusal names go together.
+    Before the others are halved, a few of them are sent alone, until one is taken. Raises RefusedThroughout, with the
+    results that there are, when none is: then the rest is likely as bad, and would cost two calls a record.
     """
     answer = refused or await attempt(records)
     if not isinstance(answer, Refusal):
         return answer
+    shut = [result for record in records if (result := _shut_out(record, answer)) is not None]
+    if shut:
+        named = {result.record_id for result in shut}
+        rest = [record for record in records if record.record_id not in named]
+        return [*shut, *(await _isolate_beside(shut, attempt, rest) if rest else ())]
+    sound = [record for record in records if not any(change.property in answer.to_blame for change in record.changes)]
+    if 0 < len(sound) < len(records):
+        named = {record.record_id for record in sound}
+        results = await isolate(attempt, sound)
+        suspects = [record for record in records if record.record_id not in named]
+        return [*results, *await _isolate_beside(results, attempt, suspects, answer)]
     if len(records) <= _PROBES:
         return await halve(attempt, records, answer)
     results: list[Result] = []
@@ -138,6 +152,22 @@ async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: R
     probed = {result.record_id for result in results}
     rest = [record for record in records if record.record_id not in probed]
     return [*results, *await halve(attempt, rest)]
+
+
+async def _isolate_beside(
+    results: Sequence[Result], attempt: Attempt, records: Sequence[RecordChanges], refused: Refusal | None = None
+) -> list[Result]:
+    """Do the same with a part of a batch. Should that end the run, the results of the other part are told, too."""
+    try:
+        return await isolate(attempt, records, refused)
+    except RefusedThroughout as error:
+        raise RefusedThroughout(error.code, error.message, (*results, *error.results)) from None
+
+
+def _shut_out(record: RecordChanges, refusal: Refusal) -> Result | None:
+    """The rejection of a record that has a property of which the vendor takes no value."""
+    names = tuple(change.property for change in record.changes if change.property in refusal.closed)
+    return Result(record.record_id, "rejected", None, *refusal.closed[names[0]], names) if names else None
 
 
 async def halve(attempt: Attempt, records: Sequence[RecordChanges], answer: Refusal | None = None) -> list[Result]:

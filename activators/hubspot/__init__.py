@@ -28,6 +28,8 @@ RECORDS_PER_CALL = 100
 # Batches on their way at once: enough to use the limit up while HubSpot takes a second to answer.
 IN_FLIGHT = 20
 _DEFINITIONS_PER_CALL = 100
+# What HubSpot says of a property, whatever the value.
+_TAKES_NOTHING = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 
 _TYPES: Mapping[Family, tuple[str, str]] = {
     "string": ("string", "text"),
@@ -105,7 +107,14 @@ class HubSpot:
         if response.status_code == httpx.codes.BAD_REQUEST:
             # HubSpot refuses the whole call for one bad value, and does not say whose it is.
             body = body_of(response)
-            return Refusal(code_of(body, response), message_of(body, response), _to_blame(*body.get("errors") or ()))
+            errors = body.get("errors") or ()
+            closed = {
+                name: (error["code"], str(error.get("message")))
+                for error in errors
+                if error.get("code") in _TAKES_NOTHING
+                for name in _to_blame(error)
+            }
+            return Refusal(code_of(body, response), message_of(body, response), _to_blame(*errors), closed)
         body = expect(response, httpx.codes.OK, httpx.codes.MULTI_STATUS)
         with understanding(response, "HubSpot"):
             return _account_for(records, body)

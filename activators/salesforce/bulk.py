@@ -38,6 +38,8 @@ _FIRST_WAIT, _GROWTH, _LONGEST_WAIT = 1.0, 1.5, 30.0
 # Seconds after which a job that has not ended is aborted. Salesforce works a batch of 10,000 rows off in minutes, or in
 # hours where the org is busy; a nightly run should not run into the next working day.
 LONGEST_JOB = 4 * 3_600.0
+# How often a job that has not begun is told to abort.
+_ABORTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,9 @@ class Bulk:
     async def _ended(self, job_id: str) -> Mapping[str, Any] | None:
         """Look at a job, ever less often, until it has ended; None when Salesforce has it no more.
 
-        Raises VendorError for one that goes on for too long, after it was told to end.
+        Raises VendorError for one that goes on for too long, after it was told to end, or that does not take a telling.
         """
-        wait, began = _FIRST_WAIT, time.monotonic()
+        wait, began, aborts = _FIRST_WAIT, time.monotonic(), 0
         while True:
             response = await self.session.send("GET", f"/jobs/ingest/{job_id}")
             if response.status_code == httpx.codes.NOT_FOUND:
@@ -133,8 +135,16 @@ class Bulk:
                 dt.datetime.fromisoformat(job["createdDate"])
             if state in _ENDED:
                 return dict(job)
-            if state == "Open":
+            if state == "Open" and aborts < _ABORTS:
+                if aborts:
+                    await asyncio.sleep(wait)
                 await self._turn(job_id, "Aborted")
+                aborts += 1
+            elif state == "Open":
+                raise VendorError(
+                    f"Salesforce: job {job_id} has not begun and does not abort; abort it in Setup, Bulk Data Load "
+                    "Jobs, then run the same command again: it sends the rows"
+                )
             elif time.monotonic() - began >= LONGEST_JOB:
                 await self._turn(job_id, "Aborted")
                 raise VendorError(

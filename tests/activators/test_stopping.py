@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from activators.journal import Result, read_history
 from activators.limits import Usage
 from activators.salesforce import bulk
 from activators.sending import Applied
-from tests.activators.conftest import BATCH_PATH, Crm, Seal, answered, journaled, number, send, writes
+from tests.activators.conftest import BATCH_PATH, NOTE, Crm, Seal, answered, journaled, number, send, writes
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +189,7 @@ def test_a_batch_that_is_wrong_throughout_ends_a_run_after_six_calls(
     monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
     records = crm.ids[:150]
     plan = seal(crm.activation, [(record, crm.note, None, "x" * 70_000) for record in records])
-    with pytest.raises(RefusedAlike, match=r"a batch of 100 records was refused, and 5 from all over it alone, too \("):
+    with pytest.raises(RefusedAlike, match=r"a batch of 100 records was refused, and 5 from all over it, too \("):
         send(crm, plan, tmp_path / "journal")
     assert len(writes(crm)) == 6
     # Five are refused; of the others nothing is said, so they are read back, and sent again.
@@ -200,6 +201,51 @@ def test_a_batch_that_is_wrong_throughout_ends_a_run_after_six_calls(
     (item,) = send(crm, plan, tmp_path / "journal", keep_going=True).activations
     assert (item.confirmed, item.rejected, item.unknown) == (0, 150, 0)
     assert not any(crm.stored(record).get(crm.note) for record in records[:3])
+
+
+# Salesforce names the rows.
+@pytest.mark.parametrize("crm_of_module", ["hubspot"], indirect=True)
+def test_a_property_that_is_missing_on_part_of_a_batch_costs_one_call_more(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HubSpot names the property, and a record without it does nobody any harm; halving would take 168 calls."""
+    monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
+    records = crm.ids[:150]
+    lacking = {record for at, record in enumerate(records) if at % 20 < 9}
+    gone = replace(NOTE, name="usage_gone")
+    declared = replace(crm.activation, properties=(*crm.activation.properties, gone))
+    rows: list[tuple[Any, ...]] = [(record, crm.days, None, "77") for record in records]
+    rows += [(record, gone.name, None, "said") for record in sorted(lacking)]
+    plan = seal(declared, rows)
+    with pytest.raises(RefusedAlike, match=r"45 of the last 100 records were refused alike \(PROPERTY_DOESNT_EXIST"):
+        send(crm, plan, tmp_path / "journal")
+    assert len(writes(crm)) == 2
+    (item,) = send(crm, plan, tmp_path / "journal", keep_going=True).activations
+    assert len(writes(crm)) == 4
+    assert (item.confirmed, item.rejected, item.unknown) == (150 - len(lacking), len(lacking), 0)
+    assert {one for one in records if number(crm.stored(one).get(crm.days) or 0) == 77} == set(records) - lacking
+    outcomes = (line["results"] for line in journaled(tmp_path / "journal") if line["type"] == "outcome")
+    told = {one["id"]: one for results in outcomes for one in results if one["status"] == "rejected"}
+    assert told.keys() == lacking
+    assert {(one["code"], *one["to_blame"]) for one in told.values()} == {("PROPERTY_DOESNT_EXIST", gone.name)}
+
+
+# Salesforce names the rows.
+@pytest.mark.parametrize("crm_of_module", ["hubspot"], indirect=True)
+def test_records_without_a_property_that_is_refused_are_written_though_the_others_end_the_run(
+    crm: Crm, seal: Seal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activators.hubspot.RECORDS_PER_CALL", 100)
+    records = crm.ids[:100]
+    rows: list[tuple[Any, ...]] = [(record, crm.days, None, "78") for record in records]
+    rows += [(record, crm.note, None, "x" * 70_000) for record in records[:40]]
+    plan = seal(crm.activation, rows)
+    with pytest.raises(RefusedAlike, match=r"a batch of 100 records was refused, and 5 from all over it, too \("):
+        send(crm, plan, tmp_path / "journal")
+    # The whole, those without a note, and five of the others.
+    assert len(writes(crm)) == 7
+    assert sorted(answered(tmp_path / "journal")) == ["confirmed"] * 60 + ["rejected"] * 5
+    assert {one for one in records if number(crm.stored(one).get(crm.days) or 0) == 78} == set(records[40:])
 
 
 # Salesforce names the rows.
