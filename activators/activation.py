@@ -63,11 +63,12 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """Shares (0 to 1) past which a plan is refused until a person confirms it."""
+    """Shares (0 to 1) and a count of records past which a plan is refused until a person confirms it."""
 
     max_change_share: float = 0.5
     max_clear_share: float = 0.1
     max_quota_share: float = 0.5
+    max_creates: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class _GuardsMeta(_Strict):
     max_change_share: float = Field(default=0.5, ge=0, le=1)
     max_clear_share: float = Field(default=0.1, ge=0, le=1)
     max_quota_share: float = Field(default=0.5, gt=0, le=1)
+    # Of events that create contacts.
+    max_creates: int = Field(default=100, ge=0)
 
 
 class _ActivationMeta(_Strict):
@@ -202,6 +204,9 @@ def _events(  # noqa: PLR0913, PLR0917  what is declared, and where mistakes go
     mistakes: list[Mistake],
 ) -> tuple[EventType, ...]:
     """The events that an activation sends; none where it is not of events."""
+    if not meta.create_contacts and "max_creates" in meta.guards.model_fields_set:
+        what = "meta.activation.guards.max_creates: nobody is created"
+        mistakes.append(Mistake(place, what, "drop it, or declare create_contacts: true"))
     if meta.kind != "events":
         if meta.events is not None or meta.create_contacts:
             what = "meta.activation: only an activation of kind events has events, or creates contacts for them"

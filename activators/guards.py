@@ -28,6 +28,11 @@ def tripped(sealed: ActivationPlan) -> Iterator[tuple[str, str]]:
                 f"(more than max_clear_share {guards.max_clear_share:.0%})"
             ),
         )
+    if sealed.creates > guards.max_creates:
+        yield (
+            "max_creates",
+            f"{sealed.name}: {sealed.creates} records would be created (more than max_creates {guards.max_creates})",
+        )
     if sealed.quota_share is not None and sealed.quota_share > guards.max_quota_share:
         yield (
             "max_quota_share",

@@ -116,6 +116,9 @@ class Review:
             ),
             _share("records on which one property would be cleared", plan.clear_share, limits.max_clear_share),
         ]
+        if plan.creates:
+            tripped = plan.creates > limits.max_creates
+            found.append(Guard("records that are created", f"{plan.creates:,}", f"{limits.max_creates:,}", tripped))
         if plan.quota_share is not None:
             found.append(_share("calls, of the day's", plan.quota_share, limits.max_quota_share))
         if plan.calls_left is not None:

@@ -159,6 +159,13 @@ def test_a_wrong_declaration_is_one_line(manifest: Manifest, tmp_path: Path) -> 
         wrong = copy.deepcopy(manifest)
         change(wrong)
         assert any(said in line for line in mistakes(wrong)), (said, mistakes(wrong))
+    guarded = copy.deepcopy(manifest)
+    declared(guarded).update(guards={"max_creates": 5})
+    (line,) = mistakes(guarded)
+    assert line.endswith("guards.max_creates: nobody is created; drop it, or declare create_contacts: true")
+    declared(guarded).update(create_contacts=True)
+    (found,) = read_activations(guarded)
+    assert found.guards.max_creates == 5
     (tmp_path / "sent_events.csv").write_text("event_name,label\n")
     assert "sent_events.csv: no column description, properties; add it to the seed" in mistakes(manifest)[0]
 

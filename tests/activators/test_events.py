@@ -7,6 +7,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from activators.activation import Activation, ColumnType, EventType, Property
+from activators.activation import Activation, ColumnType, EventType, Guards, Property
 from activators.destinations import connect
 from activators.errors import DeclarationError, PlanError, VendorError
 from activators.plan import Plan, read_plan
@@ -24,6 +25,7 @@ from activators.provision import Provisioned, provision
 from activators.sealing import seal_tables
 from activators.undo import plan_undo
 from backhaul import report
+from backhaul.review import review
 from sandbox.server import Sandbox, serving
 from tests.activators.conftest import NOW, Crm, activation, send
 from tests.activators.test_crashes import SURELY_PAST_THE_END, pipes, warm_driver
@@ -369,6 +371,21 @@ def test_a_plan_counts_each_event_and_shows_whose_when_and_who_is_created(crm: C
     assert f"at {DAY}: mark {own}" in sample
     # An address comes from the product, and a terminal obeys what it could hold.
     assert "  creates 1 record first, such as new\N{REPLACEMENT CHARACTER}[8m@stranger.example" in lines
+
+
+@pytest.mark.parametrize(("most", "told"), [(3, []), (2, ["3 records would be created (more than max_creates 2)"])])
+def test_more_new_contacts_than_declared_wait_for_a_person(
+    crm: Crm, tmp_path: Path, most: int, told: list[str]
+) -> None:
+    # Somebody to whom two things happened is one contact.
+    rows = [unknown_occurrence(f"{name}@stranger.example") for name in ("ann", "ann", "bo", "cy")]
+    declared = replace(crm.activation, guards=Guards(max_creates=most))
+    plan = sealed(declared, [*rows, *(occurrence(crm.ids[0]) for _ in range(5))], tmp_path)
+    assert [line.removeprefix("hubspot_events: ") for line in plan.warnings] == told
+    assert read_plan(plan.folder).warnings == plan.warnings
+    (reviewed,) = review(plan, 1)
+    (guard,) = (guard for guard in reviewed.guards if guard.what == "records that are created")
+    assert (guard.here, guard.limit, guard.tripped) == ("3", str(most), bool(told))
 
 
 def test_a_contact_is_created_first_and_once_for_an_unknown_visitor(crm: Crm, tmp_path: Path) -> None:
