@@ -30,10 +30,7 @@ from activators.errors import ActivationError
 from activators.journal import Journal, read_history
 from activators.plan import read_plan
 from activators.salesforce import bulk
-from tests.activators.conftest import NOW
-
-# Reading the machine's certificates takes longer than all else that a small run does; nothing here is encrypted.
-UNUSED_CERTIFICATES = httpx.create_ssl_context()
+from tests.activators.conftest import NOW, UNUSED_CERTIFICATES
 
 
 class Steps:
