@@ -304,6 +304,8 @@ def _serve(visitors: int, ready: Connection) -> None:
         gc.set_threshold(50_000, 20, 50)
         ready.send((dict(running.settings), running.urls["control"]))
         ready.recv()
+        # Else the interpreter finds at its end what is frozen, and DuckDB's binding tells of leaks.
+        gc.unfreeze()
 
 
 def _provision(world: World, declared: Activation) -> None:

@@ -77,6 +77,8 @@ def _serve(caller: Connection) -> None:
         gc.set_threshold(50_000, 20, 50)
         caller.send(sandbox)
         caller.recv()
+        # Else the interpreter finds at its end what is frozen, and DuckDB's binding tells of leaks.
+        gc.unfreeze()
 
 
 def _contact_ids(where: tuple[str, int], token: str) -> list[str]:
