@@ -136,9 +136,9 @@ async def isolate(attempt: Attempt, records: Sequence[RecordChanges], refused: R
     sound = [record for record in records if not any(change.property in answer.to_blame for change in record.changes)]
     if 0 < len(sound) < len(records):
         named = {record.record_id for record in sound}
-        results = await isolate(attempt, sound)
+        told = await isolate(attempt, sound)
         suspects = [record for record in records if record.record_id not in named]
-        return [*results, *await _isolate_beside(results, attempt, suspects, answer)]
+        return [*told, *await _isolate_beside(told, attempt, suspects, answer)]
     if len(records) <= _PROBES:
         return await halve(attempt, records, answer)
     results: list[Result] = []
