@@ -403,6 +403,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command line
     index_lag: Annotated[float, typer.Option(min=0, help="Seconds that HubSpot's search is behind.")] = 1.5,
     hubspot_limit: Annotated[int, typer.Option(min=1, help="HubSpot calls in ten seconds.")] = 190,
     salesforce_limit: Annotated[int, typer.Option(min=1, help="Salesforce calls in 24 hours.")] = 100_000,
+    product_leads: Annotated[
+        int, typer.Option(min=0, help="Salesforce leads who use the product; there may be fewer.")
+    ] = 0,
     tls: Annotated[
         bool, typer.Option("--tls", help="Serve the vendors over HTTPS, with a certificate of their own.")
     ] = False,
@@ -431,6 +434,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options of a command line
             index_lag=index_lag,
             hubspot_limits=Limits(burst=hubspot_limit),
             salesforce_daily_requests=salesforce_limit,
+            product_leads=product_leads,
             tls=tls,
             webhook_target=webhook_target,
             webhooks=webhook or (),

@@ -28,7 +28,7 @@ from backhaul.settings import Settings
 from backhaul.transform import Transform
 from loaders import Landing
 
-SEED, VISITORS = 7, 500
+SEED, VISITORS, LEADS = 7, 500, 8
 # A fixed day, so that every run of the demo shows the same; its windows hold a day on which clocks changed.
 DAY = dt.date(2026, 3, 20)
 # What a new day can change, and the first: everything. The rules were tested when they were written, by `make test`.
@@ -201,7 +201,7 @@ def _sandbox(state: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     env_file = state / "demo.env"
     command = [
         *(sys.executable, "-m", "backhaul", "sandbox", "serve", "--port", "0"),
-        *("--seed", str(SEED), "--visitors", str(VISITORS)),
+        *("--seed", str(SEED), "--visitors", str(VISITORS), "--product-leads", str(LEADS)),
         *("--as-of", DAY.isoformat(), "--env-file", str(env_file)),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -74,7 +74,8 @@ class Options(TypedDict, total=False):
 
     HubSpot takes `port`, Salesforce, Pendo and the control API the next three; 0 takes any free ones.
     `time_zone` is that of the Pendo subscription and of the HubSpot account, `index_lag` the seconds
-    that HubSpot's search is behind. With `person_accounts` people without a company are Salesforce accounts.
+    that HubSpot's search is behind. With `person_accounts` people without a company are Salesforce accounts, and
+    `product_leads` of its leads are people who use the product.
     With `tls` the vendors answer over HTTPS alone. `webhooks` are events that HubSpot tells `webhook_target`
     of: `contact.creation`, `contact.propertyChange:email`.
     """
@@ -90,6 +91,7 @@ class Options(TypedDict, total=False):
     hubspot_limits: Limits
     salesforce_daily_requests: int
     person_accounts: bool
+    product_leads: int
     tls: bool
     webhook_target: str | None
     webhooks: Sequence[str]
@@ -219,6 +221,7 @@ def _server(options: Options, ready: Callable[[Sandbox], None]) -> _Server:
             accounts=options.get("accounts"),
             origin=options.get("origin"),
             person_accounts=options.get("person_accounts", False),
+            product_leads=options.get("product_leads", 0),
         )
         clock = Clock(options["as_of"])
         hubspot = HubSpotStore(

@@ -52,9 +52,24 @@ def matches(world: World, as_of: date, stores: Mapping[str, CrmStore]) -> dict[s
             for record_id, record in _live(stores[crm], companies)
             for product_id in _company_candidates(record, COMPANY_FIELDS[crm], accounts, domains)
         ]
+        contacts_of = {product_id for product_id, _ in people}
+        # A converted lead is the contact that it became, and whoever is a contact is that.
+        leads = (
+            [
+                (product_id, record_id)
+                for record_id, record in _live(stores[crm], "Lead")
+                if not record["IsConverted"]
+                for email in _emails(record, fields)
+                for product_id in emails.get(email, ())
+                if product_id not in contacts_of
+            ]
+            if crm == "salesforce"
+            else []
+        )
         for object_type, product_object, edges in (
             (contacts, "visitor", people),
             (companies, "account", firms),
+            ("Lead", "visitor", leads),
         ):
             for products, records in _groups(edges):
                 common = {"crm": crm, "object": object_type, "product_object": product_object}

@@ -115,6 +115,7 @@ def build_world(  # noqa: PLR0913
     accounts: int | None = None,
     origin: date | None = None,
     person_accounts: bool = False,
+    product_leads: int = 0,
 ) -> World:
     """Make the world of a seed, laid out for the morning of `as_of`.
 
@@ -136,5 +137,7 @@ def build_world(  # noqa: PLR0913
         habits=habits,
         hubspot_owners=owners,
         hubspot=plant_hubspot(seed, origin, companies, people, owners),
-        salesforce=plant_salesforce(seed, origin, companies, people, users, person_accounts=person_accounts),
+        salesforce=plant_salesforce(
+            seed, origin, companies, people, users, person_accounts=person_accounts, product_leads=product_leads
+        ),
     )

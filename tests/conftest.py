@@ -98,17 +98,23 @@ def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
 
 
 @contextmanager
-def looping(
+def looping(  # noqa: PLR0913  each is one circumstance of a world
     folder: Path,
     *,
     seed: int,
     visitors: int,
     time_zone: str = "America/New_York",
     person_accounts: bool = False,
+    product_leads: int = 0,
 ) -> Iterator[Loop]:
     """A loop over a new world."""
     with serving(
-        seed=seed, visitors=visitors, as_of=AS_OF, time_zone=time_zone, person_accounts=person_accounts
+        seed=seed,
+        visitors=visitors,
+        as_of=AS_OF,
+        time_zone=time_zone,
+        person_accounts=person_accounts,
+        product_leads=product_leads,
     ) as sandbox:
         settings = settings_for(sandbox, folder)
         with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:

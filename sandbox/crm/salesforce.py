@@ -27,7 +27,7 @@ from sandbox.crm.columns import (
 from sandbox.crm.companies import Company, first_of_account, plant_companies
 from sandbox.crm.contacts import INBOX, INBOXES, LOSER, STRANGER, STREET_NUMBERS, Contacts, plant_contacts
 from sandbox.names import FAMILY, GIVEN, INDUSTRIES, PLACES, TITLES
-from sandbox.people import Account, People, draw_names
+from sandbox.people import Account, People, Visitor, draw_names
 from sandbox.records import SeedRecord, Value
 from sandbox.usage import Ints
 
@@ -46,7 +46,8 @@ class SalesforceSeeds:
 
     In the order in which they can be planted: users, accounts, contacts, leads, opportunities with their
     contact roles, tasks, assets and subscriptions. With `person_accounts`, people without a company are
-    accounts themselves; the org must have them switched on.
+    accounts themselves; the org must have them switched on. So many leads as `product_leads` says, at most, are of
+    people who use the product and are no contacts.
     """
 
     seed: int
@@ -55,6 +56,7 @@ class SalesforceSeeds:
     people: People
     users: tuple[SeedRecord, ...]
     person_accounts: bool = False
+    product_leads: int = 0
 
     @cached_property
     def companies(self) -> tuple[Company, ...]:
@@ -182,6 +184,7 @@ class SalesforceSeeds:
         sizes = (len(TITLES) + 1, 1_000_000, len(self.users))
         drawn = (rng.integers(0, size, count) for size in sizes)
         employers = self._employers()
+        users = iter(self._users_without_contact())
         for n, row in enumerate(rows_of(past.created, past.updated, given, family, *drawn)):
             created, updated, first, last, title, number, owner = row
             properties: dict[str, Value] = {
@@ -202,7 +205,26 @@ class SalesforceSeeds:
                     "ConvertedAccountId": self.account_id(int(employers[contact])),
                     "ConvertedContactId": self.contact_id(contact),
                 }
+            elif (user := next(users, None)) is not None:
+                properties |= {"FirstName": user.given, "LastName": user.family, "Email": user.address}
             yield SeedRecord("Lead", salesforce_id("00Q", 700 + n * 3), properties, moment(created), moment(updated))
+
+    def _users_without_contact(self) -> list[Visitor]:
+        """Give as many people as there are product leads, whom no contact is of; each has an address of their own."""
+        if not self.product_leads:
+            return []
+        people = self.people
+        counted = np.flatnonzero(people.known(self.origin) & ~people.anonymous & ~people.excluded)
+        strangers = np.setdiff1d(counted, self.contacts.person[self.contacts.known])
+        shared = np.bincount(people.holder, minlength=len(people)) > 1
+        found: list[Visitor] = []
+        for number in strangers[~shared[people.holder[strangers]]].tolist():
+            one = people[number]
+            if one.email and one.address.isascii():
+                found.append(one)
+            if len(found) == self.product_leads:
+                break
+        return found
 
     def _opportunities(self) -> Iterator[SeedRecord]:
         rng = self._rng(13)
@@ -287,9 +309,10 @@ def plant_salesforce(  # noqa: PLR0913 - the world, and who works in the org
     users: Sequence[SeedRecord],
     *,
     person_accounts: bool = False,
+    product_leads: int = 0,
 ) -> SalesforceSeeds:
     """Give Salesforce's records, the users among them, to be walked through as often as needed."""
-    return SalesforceSeeds(seed, origin, accounts, people, tuple(users), person_accounts)
+    return SalesforceSeeds(seed, origin, accounts, people, tuple(users), person_accounts, product_leads)
 
 
 def _as_account(contact: Mapping[str, Value]) -> dict[str, Value]:

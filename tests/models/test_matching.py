@@ -28,6 +28,7 @@ MATCHING = (
 # Visitors by seed: one world is large enough for every kind of dirt, and its Salesforce has person accounts.
 VISITORS = {5: 900, 8: 160, 13: 160}
 DIRTY = 5
+LEADS = 3
 COLUMNS = ("crm", "object", "product_object", "product_id", "record_id")
 # Where the dirty world's deals name their opportunity, and the rule that reads it.
 DEAL_KEY = "hs_salesforceopportunityid"
@@ -75,14 +76,23 @@ def matched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A world of each of three seeds, landed and matched; and the world itself."""
     seed, folder = request.param, tmp_path_factory.mktemp("matched")
     dirty = seed == DIRTY
-    with looping(folder, seed=seed, visitors=VISITORS[seed], person_accounts=dirty) as loop:
-        world = build_world(seed, VISITORS[seed], AS_OF, person_accounts=dirty)
-        planted = plant(loop, world) if dirty else Planted()
+    # In the dirty world people make leads of visitors.
+    leads = 0 if dirty else LEADS
+    with looping(folder, seed=seed, visitors=VISITORS[seed], person_accounts=dirty, product_leads=leads) as loop:
+        world = build_world(seed, VISITORS[seed], AS_OF, person_accounts=dirty, product_leads=leads)
+        planted = plant(loop, world) if dirty else Planted(owners=owners_of_leads(world))
         root = with_deals(folder / "project") if dirty else ROOT
         matching = Matched(replace(loop, transform=Transform(loop.settings, root)), world, planted)
         matching.loop.load()
         matching.loop.build(*MATCHING)
         yield matching
+
+
+def owners_of_leads(world: World) -> dict[str, int]:
+    """Which visitor each lead of one is."""
+    numbers = {address: number for number, address in enumerate(world.visitors.addresses())}
+    leads = (one for one in world.salesforce if one.object == "Lead")
+    return {lead.id: numbers[str(lead.properties["Email"])] for lead in leads if lead.properties["Email"] in numbers}
 
 
 def with_deals(root: Path) -> Path:
@@ -270,6 +280,8 @@ def test_no_match_is_wrong_and_none_is_missing(
     if planted.open_lead:
         visitor = world.visitors.ids(np.array([planted.owners[planted.open_lead]]))[0]
         expected.add(("salesforce", "Lead", "visitor", visitor, planted.open_lead))
+    else:
+        assert len(planted.owners) == sum(kind == "Lead" for _, kind, *_ in said) == LEADS
     assert set(said) == expected
     assert len(said) == len(expected) > 150
     rates = loop.rows(

@@ -24,7 +24,9 @@ ORIGIN = date(2026, 6, 1)
 ZONE = ZoneInfo("America/New_York")
 
 
-def planted(seed: int, visitors: int, *, person_accounts: bool = False) -> tuple[People, HubSpotSeeds, SalesforceSeeds]:
+def planted(
+    seed: int, visitors: int, *, person_accounts: bool = False, product_leads: int = 0
+) -> tuple[People, HubSpotSeeds, SalesforceSeeds]:
     rng = np.random.default_rng([seed, 0])
     accounts = make_accounts(rng, max(1, visitors // 25))
     people, _ = make_people(rng, accounts, visitors, ORIGIN, ZONE)
@@ -33,7 +35,9 @@ def planted(seed: int, visitors: int, *, person_accounts: bool = False) -> tuple
     return (
         people,
         hubspot,
-        plant_salesforce(seed, ORIGIN, accounts, people, users, person_accounts=person_accounts),
+        plant_salesforce(
+            seed, ORIGIN, accounts, people, users, person_accounts=person_accounts, product_leads=product_leads
+        ),
     )
 
 
@@ -183,6 +187,21 @@ def test_salesforce_keeps_what_was_planted() -> None:
     assert {row["Account__c"] in rows["Account"] for row in store.records("Subscription__c")} == {True}
     assert any(row["HasOptedOutOfEmail"] for row in rows["Contact"].values())
     assert any(row["DoNotCall"] for row in rows["Contact"].values())
+
+
+def test_some_leads_may_be_of_people_who_use_the_product_and_nothing_else_moves() -> None:
+    people, _, plain = planted(7, 2000)
+    _, _, seeds = planted(7, 2000, product_leads=5)
+    before = {one.id: one for one in plain}
+    changed = [one for one in seeds if one != before[one.id]]
+    assert [one.object for one in changed] == ["Lead"] * 5
+    addresses = {one.address for one in people if not one.anonymous}
+    known = {str(row["Email"]).lower() for row in SalesforceStore(plain, Clock(ORIGIN)).records("Contact")}
+    emails = {str(one.properties["Email"]) for one in changed}
+    assert len(emails) == 5
+    assert emails <= addresses - known
+    assert not any(one.properties.get("IsConverted") for one in changed)
+    assert {one.properties["LastName"] for one in changed} != {before[one.id].properties["LastName"] for one in changed}
 
 
 def test_people_without_a_company_may_be_accounts_themselves() -> None:
