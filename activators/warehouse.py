@@ -12,12 +12,22 @@ import duckdb
 import pyarrow as pa
 
 from activators.errors import PlanError
+from activators.lake import is_lake, read_in_place
 
 
 def open_warehouse(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse. Raises PlanError when it is missing or another process holds it."""
+    """Open the warehouse. Raises PlanError when it is missing or another process holds it.
+
+    Here alone is it known what a warehouse is: a DuckDB file, or a lakehouse, whose files DuckDB reads where they are.
+    """
     if not path.exists():
         raise PlanError(f"{path}: no such warehouse; run `backhaul load`, or set BACKHAUL_WAREHOUSE")
+    if is_lake(path):
+        if not read_only:
+            raise PlanError(
+                f"{path}: only dbt writes to a lakehouse; name a DuckDB file in BACKHAUL_WAREHOUSE for this"
+            )
+        return read_in_place(path)
     try:
         return duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:

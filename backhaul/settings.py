@@ -11,7 +11,9 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from activators.destinations import Credentials, connectors
+from activators.lake import is_lake
 from loaders import LoadSettings
+from loaders.lake import LANDING
 
 
 class Settings(BaseSettings):
@@ -57,6 +59,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def on_spark(self) -> bool:
+        """Whether the warehouse is a lakehouse, whose models dbt builds on Spark."""
+        return is_lake(self.warehouse)
+
+    @property
     def plans(self) -> Path:
         """Sealed plans, a folder each."""
         return self.state / "plans"
@@ -96,7 +103,7 @@ class Settings(BaseSettings):
     def load_settings(self) -> LoadSettings:
         """What the loaders need."""
         return LoadSettings(
-            warehouse=self.warehouse,
+            warehouse=self.warehouse / LANDING if self.on_spark else self.warehouse,
             pipelines_dir=self.state / "dlt",
             journal_dir=self.journal,
             syncs_dir=self.syncs,

@@ -39,6 +39,7 @@ from activators.written import read_run
 from backhaul.settings import Settings
 from loaders import Landing, Wanted
 from loaders import load as load_all
+from loaders.lake import publish
 
 VENDORS = ("hubspot", "salesforce", "pendo", "ledger")
 # A century: a formula is read again sooner, by the full reads.
@@ -76,7 +77,12 @@ def load(
     # The window of apply: a load and an apply at once are no more calls than HubSpot takes.
     with closing(_restraint(settings).window("hubspot", hubspot.CALLS, hubspot.SECONDS, *account)) as window:
         loading = replace(settings.load_settings(), hubspot_window=window, same_subscription=same_subscription)
-        return load_all(vendors, loading, asked, progress)
+        try:
+            return load_all(vendors, loading, asked, progress)
+        finally:
+            # Of several vendors, the ones before the one that failed have landed.
+            if settings.on_spark and loading.warehouse.exists():
+                publish(settings.warehouse)
 
 
 def wanted(manifest: Mapping[str, Any]) -> Wanted:

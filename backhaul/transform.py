@@ -90,7 +90,6 @@ class Transform:
         self, arguments: Sequence[str], manifest: Manifest | None = None, *callbacks: Callable[[Any], None]
     ) -> Any:  # noqa: ANN401  whatever the command gives: `parse` a Manifest
         # dbt takes seconds to import, and most commands do without it.
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
         from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
         # profiles.yml reads where the warehouse is from here.
@@ -101,11 +100,16 @@ class Transform:
             "--target-path": self.settings.target.resolve(),
             "--log-path": (self.settings.state / "logs").resolve(),
         }
+        if self.settings.on_spark:
+            options["--target"] = Path("spark")
         result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(
             [*arguments, "--log-level", "none", *(str(part) for option in options.items() for part in option)]
         )
-        # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+        if not self.settings.on_spark:
+            from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+
+            # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
         if isinstance(result.exception, KeyboardInterrupt):
             raise result.exception
         if not result.success:

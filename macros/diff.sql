@@ -94,7 +94,7 @@ candidates as (
         left_behind.record_id,
         true as has_left,
         {%- for item in sent %}
-        cast(null as varchar) as desired_{{ loop.index }},
+        cast(null as string) as desired_{{ loop.index }},
         case when overlaid.is_written_{{ loop.index }} then overlaid.after_{{ loop.index }} else {{ item.landed_text }} end as current_{{ loop.index }}{{ "," if not loop.last }}
         {%- endfor %}
     from left_behind
@@ -190,13 +190,12 @@ whether that may be another value than the column's. A landing has a CRM's value
     {%- if landing_column -%}
         {%- set current = 'landed.' ~ adapter.quote(landing_column.name) -%}
         {%- set kind = landing_column.dtype | lower -%}
-        {%- if kind in ['timestamp with time zone', 'timestamptz'] -%}
+        {%- if kind in ['timestamp with time zone', 'timestamptz', 'timestamp'] -%}
             {%- set landed_text = as_text(current, 'datetime') | trim -%}
         {%- elif kind == 'double' -%}
-            {#- As a person writes it: 12 and not 12.0. #}
-            {%- set landed_text = "regexp_replace(cast(" ~ current ~ " as varchar), '[.]0$', '')" -%}
+            {%- set landed_text = number_text(current) | trim -%}
         {%- else -%}
-            {%- set landed_text = 'cast(' ~ current ~ ' as varchar)' -%}
+            {%- set landed_text = 'cast(' ~ current ~ ' as string)' -%}
         {%- endif -%}
         {%- set wanted = 'desired.' ~ column.name -%}
         {%- set data_type = column.data_type | lower -%}
@@ -217,7 +216,7 @@ whether that may be another value than the column's. A landing has a CRM's value
         {%- endif -%}
         {%- endset -%}
         {#- A double stands for the shortest text that gives it back, not for all its binary digits. -#}
-        {%- set exact = 'cast(' ~ wanted ~ ' as varchar)' if data_type in ['double', 'float', 'real'] else wanted -%}
+        {%- set exact = 'cast(' ~ wanted ~ ' as string)' if data_type in ['double', 'float', 'real'] else wanted -%}
         {#-
         True for all values that differ, and for a few that do not; a landing that has a double can tell no more than its 15 digits.
         Cheaper than `differs`, as the column hardly ever becomes text.
@@ -225,7 +224,7 @@ whether that may be another value than the column's. A landing has a CRM's value
         {%- set may_differ -%}
     (
         {%- if family == 'string' %}
-        nullif({{ wanted }}, '') is distinct from nullif(cast({{ current }} as varchar), '')
+        nullif({{ wanted }}, '') is distinct from nullif(cast({{ current }} as string), '')
         {%- elif family == 'number' %}
         try_cast({{ current }} as double) is distinct from cast({{ wanted }} as double)
         {%- if kind != 'double' %}
@@ -240,7 +239,7 @@ whether that may be another value than the column's. A landing has a CRM's value
         {%- elif family == 'datetime' %}
         date_trunc('second', cast({{ current }} as timestamp)) is distinct from date_trunc('second', cast({{ wanted }} as timestamp))
         {%- else %}
-        cast({{ current }} as varchar) is distinct from cast({{ wanted }} as varchar)
+        cast({{ current }} as string) is distinct from cast({{ wanted }} as string)
         {%- endif %}
         {%- if is_text and family != 'string' %}
         -- Text that is no such value, where there should be none.
@@ -249,7 +248,7 @@ whether that may be another value than the column's. A landing has a CRM's value
     )
         {%- endset -%}
     {%- else -%}
-        {%- set landed_text = 'cast(null as varchar)' -%}
+        {%- set landed_text = 'cast(null as string)' -%}
         {%- set may_differ = 'desired.' ~ column.name ~ ' is not null' -%}
     {%- endif -%}
     {%- do sent.append({

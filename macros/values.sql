@@ -3,8 +3,8 @@
 {#- A typed expression as the text that a CRM takes. Empty text is no value: a CRM takes it for "clear this". -#}
 {% macro as_text(expression, family) -%}
     {%- if family == 'datetime' -%} {{ utc_iso_text(expression) }}
-    {%- elif family == 'string' -%} nullif(cast({{ expression }} as varchar), '')
-    {%- else -%} cast({{ expression }} as varchar)
+    {%- elif family == 'string' -%} nullif(cast({{ expression }} as string), '')
+    {%- else -%} cast({{ expression }} as string)
     {%- endif -%}
 {%- endmacro %}
 

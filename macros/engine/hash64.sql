@@ -5,3 +5,7 @@
 {%- macro duckdb__hash64(columns) -%}
     hash({{ columns | join(', ') }})
 {%- endmacro -%}
+
+{%- macro spark__hash64(columns) -%}
+    xxhash64({{ columns | join(', ') }})
+{%- endmacro -%}

@@ -6,3 +6,7 @@
 {% macro duckdb__json_array_contains(array, value) -%}
     coalesce(list_contains(from_json({{ array }}, '["varchar"]'), {{ value }}), true)
 {%- endmacro %}
+
+{% macro spark__json_array_contains(array, value) -%}
+    coalesce(array_contains(from_json({{ array }}, 'array<string>'), {{ value }}), true)
+{%- endmacro %}

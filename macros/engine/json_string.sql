@@ -4,5 +4,10 @@
 {%- endmacro %}
 
 {% macro duckdb__json_string(text) -%}
-    cast(to_json(cast({{ text }} as varchar)) as varchar)
+    cast(to_json(cast({{ text }} as string)) as string)
+{%- endmacro %}
+
+{#- Spark writes lists and not texts; what is between its brackets is the text. -#}
+{% macro spark__json_string(text) -%}
+    case when {{ text }} is not null then regexp_extract(to_json(array(cast({{ text }} as string))), '^.(.*).$', 1) end
 {%- endmacro %}

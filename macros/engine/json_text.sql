@@ -5,3 +5,7 @@
 {%- macro duckdb__json_text(json, key) -%}
     json_extract_string({{ json }}, '$.{{ key }}')
 {%- endmacro -%}
+
+{%- macro spark__json_text(json, key) -%}
+    get_json_object({{ json }}, '$.{{ key }}')
+{%- endmacro -%}

@@ -6,3 +6,7 @@
 {%- macro duckdb__noon_in_zone(date, time_zone) -%}
     (cast({{ date }} as timestamp) + interval '12 hours') at time zone '{{ time_zone }}'
 {%- endmacro -%}
+
+{%- macro spark__noon_in_zone(date, time_zone) -%}
+    to_utc_timestamp(cast({{ date }} as timestamp) + interval '12' hour, '{{ time_zone }}')
+{%- endmacro -%}

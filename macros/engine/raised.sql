@@ -6,3 +6,7 @@
 {% macro duckdb__raised(message) -%}
     error('{{ message }}')
 {%- endmacro %}
+
+{% macro spark__raised(message) -%}
+    raise_error('{{ message }}')
+{%- endmacro %}

@@ -36,3 +36,20 @@ regular expression, and every address and host pays it.
 {% macro duckdb__normalized_host(expression) -%}
     case when {{ duckdb__is_plain(expression) }} then lower({{ expression }}) else spelt_host({{ expression }}) end
 {%- endmacro %}
+
+{#- The session has the functions, as DuckDB's connections do. -#}
+{% macro spark__normalized_email(expression) -%}
+    case
+        when not contains({{ expression }}, '@') and not contains({{ expression }}, '＠') and not contains({{ expression }}, '﹫') then null
+        when {{ spark__is_plain(expression) }} then lower({{ expression }})
+        else spelt_email({{ expression }})
+    end
+{%- endmacro %}
+
+{% macro spark__is_plain(expression) -%}
+    (octet_length({{ expression }}) = length({{ expression }}) and not {{ expression }} rlike '[ \\t\\n\\x0B\\f\\r]')
+{%- endmacro %}
+
+{% macro spark__normalized_host(expression) -%}
+    case when {{ spark__is_plain(expression) }} then lower({{ expression }}) else spelt_host({{ expression }}) end
+{%- endmacro %}

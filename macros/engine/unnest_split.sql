@@ -5,3 +5,7 @@
 {% macro duckdb__unnest_split(text, separator) -%}
     unnest(string_split({{ text }}, '{{ separator }}'))
 {%- endmacro %}
+
+{% macro spark__unnest_split(text, separator) -%}
+    explode(split({{ text }}, '[{{ separator }}]'))
+{%- endmacro %}

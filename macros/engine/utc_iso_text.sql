@@ -5,3 +5,7 @@
 {% macro duckdb__utc_iso_text(expression) -%}
     strftime({{ expression }} at time zone 'UTC', '%Y-%m-%dT%H:%M:%SZ')
 {%- endmacro %}
+
+{% macro spark__utc_iso_text(expression) -%}
+    date_format({{ expression }}, "yyyy-MM-dd'T'HH:mm:ss'Z'")
+{%- endmacro %}

@@ -6,3 +6,7 @@
 {%- macro duckdb__whole_seconds(timestamp) -%}
     to_timestamp(epoch_us({{ timestamp }}) // 1000000)
 {%- endmacro -%}
+
+{%- macro spark__whole_seconds(timestamp) -%}
+    date_trunc('second', {{ timestamp }})
+{%- endmacro -%}

@@ -95,7 +95,7 @@ select
     occurrences.record_id,
     occurrences.property,
     'event' as family,
-    cast(null as varchar) as current_value,
+    cast(null as string) as current_value,
     occurrences.desired_value,
     occurrences.crm_record_id,
     occurrences.email,

@@ -8,7 +8,7 @@ by ref(), because what comes of it decides what that table does next.
         (
             select
                 {% for column in owner -%}
-                cast(null as varchar) as {{ column }},
+                cast(null as string) as {{ column }},
                 {% endfor -%}
                 cast(null as date) as usage_on,
                 cast(null as bigint) as event_count,

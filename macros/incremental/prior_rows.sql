@@ -16,7 +16,7 @@ full refresh, and when the columns have changed, as they do with the list of win
 
 {#- Whether a run goes on from what the last one left; not on a full refresh. -#}
 {% macro continues() -%}
-    {{ return(execute and not flags.FULL_REFRESH) }}
+    {{ return(execute and not should_full_refresh()) }}
 {%- endmacro %}
 
 {#- Whether a table is there and has all of these columns. -#}

@@ -37,7 +37,7 @@ that names the rule.
             {%- set group = name.split('.')[0] if '.' in name else none -%}
             {%- if group and group in known and system == 'pendo' and modules.re.fullmatch('[A-Za-z0-9_]+', name.split('.', 1)[1]) -%}
                 {%- set value = json_text(group, name.split('.', 1)[1]) -%}
-                {%- set data_type = 'varchar' -%}
+                {%- set data_type = 'string' -%}
             {%- elif name | lower in known and (system != 'pendo' or name == landing.id) -%}
                 {%- set column = known[name | lower] -%}
                 {%- set data_type = column.dtype | lower -%}

@@ -145,7 +145,7 @@ which has all of them: to plan a query over so many copies of that would take lo
 {% macro no_rows(columns) -%}
 select
     {%- for column in columns %}
-    cast(null as {{ column.split(' ')[1] or 'varchar' }}) as {{ column.split(' ')[0] }}{{ "," if not loop.last }}
+    cast(null as {{ column.split(' ')[1] or 'string' }}) as {{ column.split(' ')[0] }}{{ "," if not loop.last }}
     {%- endfor %}
 where false
 {%- endmacro %}

@@ -5,13 +5,13 @@ A landed value as a key, by one of the normalisations that a match rule may name
 are capitals; an id of 18 whose letters have lost their case, and a text that is no id, are null. `exact` is the value without the blanks
 around it, a whole number without a fraction.
 -#}
-{% macro normalized(expression, normalisation, data_type='varchar') -%}
-{%- set text = whole_number_text(expression) if data_type in ['double', 'float'] else 'cast(' ~ expression ~ ' as varchar)' -%}
+{% macro normalized(expression, normalisation, data_type='string') -%}
+{%- set text = whole_number_text(expression) if data_type in ['double', 'float'] else 'cast(' ~ expression ~ ' as string)' -%}
 {%- if normalisation == 'email' -%}
     {{ normalized_email(text) }}
 {%- elif normalisation == 'domain' -%}
     nullif(
-        {{ normalized_host("regexp_replace(trim(" ~ text ~ "), '^([A-Za-z][A-Za-z0-9+.-]*://)?([Ww][Ww][Ww][.])?([^/:?#]*?)[.]?([/:?#].*)?$', '\\3')") }},
+        {{ normalized_host(regexp_rewritten('trim(' ~ text ~ ')', '^([A-Za-z][A-Za-z0-9+.-]*://)?([Ww][Ww][Ww][.])?([^/:?#]*?)[.]?([/:?#].*)?$', '\\3')) }},
         ''
     )
 {%- elif normalisation == 'salesforce_id' -%}
@@ -24,8 +24,8 @@ around it, a whole number without a fraction.
 {% macro whole_number_text(expression) -%}
 case
     when {{ expression }} = floor({{ expression }}) and abs({{ expression }}) < 9007199254740992
-        then cast(cast({{ expression }} as bigint) as varchar)
-    else cast({{ expression }} as varchar)
+        then cast(cast({{ expression }} as bigint) as string)
+    else cast({{ expression }} as string)
 end
 {%- endmacro %}
 
@@ -39,7 +39,7 @@ end
     {%- set whole.sql = whole.sql ~ "\n        || substr('ABCDEFGHIJKLMNOPQRSTUVWXYZ012345', 1 + " ~ bits | join(' + ') ~ ", 1)" -%}
 {%- endfor -%}
 case
-    when not regexp_matches({{ text }}, '^[A-Za-z0-9]{15}([A-Z0-5]{3})?$') then null
+    when not {{ regexp_found(text, '^[A-Za-z0-9]{15}([A-Z0-5]{3})?$') }} then null
     when length({{ text }}) = 18 and {{ text }} <> {{ whole.sql }} then null
     else {{ whole.sql }}
 end

@@ -36,7 +36,7 @@ candidates as (
         'Account' as right_object,
         account_id as right_id,
         'associated_contacts' as rule,
-        cast(contact_count as varchar) as key_value
+        cast(contact_count as string) as key_value
     from through_contacts
 
 ),

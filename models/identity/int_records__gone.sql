@@ -260,8 +260,8 @@ lost as (
         object,
         record_id,
         reason,
-        cast(null as varchar) as living_object,
-        cast(null as varchar) as living_id
+        cast(null as string) as living_object,
+        cast(null as string) as living_id
     from steps
     where next_id is null
 
@@ -274,8 +274,8 @@ nobody as (
         'visitor' as object,
         visitor_id as record_id,
         case when is_excluded then 'excluded' else 'anonymous' end as reason,
-        cast(null as varchar) as living_object,
-        cast(null as varchar) as living_id
+        cast(null as string) as living_object,
+        cast(null as string) as living_id
     from visitors
     where is_excluded or {{ is_anonymous('visitor_id') }}
 

@@ -49,9 +49,9 @@ told as (
 
     {{
         prior_rows({
-            'left_system': 'varchar', 'left_object': 'varchar', 'left_id': 'varchar',
-            'right_system': 'varchar', 'right_object': 'varchar', 'right_id': 'varchar',
-            'change': 'varchar', 'run_at': 'timestamp',
+            'left_system': 'string', 'left_object': 'string', 'left_id': 'string',
+            'right_system': 'string', 'right_object': 'string', 'right_id': 'string',
+            'change': 'string', 'run_at': 'timestamp',
         })
     }}
 

@@ -54,7 +54,7 @@ occurrences as (
 
 select
     -- No load order, no row number: the same day of the same person is the same occurrence for ever.
-    {{ text_uuid("concat_ws(chr(31), visitor_id, coalesce(account_id, ''), event_name, cast(usage_on as varchar))") }} as occurrence_id,
+    {{ text_uuid("concat_ws(chr(31), visitor_id, coalesce(account_id, ''), event_name, cast(usage_on as string))") }} as occurrence_id,
     visitor_id,
     account_id,
     event_name,

@@ -3,7 +3,7 @@
 {%- set words = activity_columns() -%}
 {%- set sums = window_sum_columns() -%}
 {%- set open_sums = open_sum_columns() -%}
-{%- set columns = {'visitor_id': 'varchar', 'account_id': 'varchar', 'as_of': 'date'} -%}
+{%- set columns = {'visitor_id': 'string', 'account_id': 'string', 'as_of': 'date'} -%}
 {%- for name in words + sums + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
 with
 

@@ -73,7 +73,7 @@ properties as (
             when type in ('double', 'currency', 'percent') then cast(numeric_scale as integer)
             when type in ('int', 'long') then 0
         end as fraction_digits,
-        cast(null as varchar) as group_name,
+        cast(null as string) as group_name,
         not is_updateable as is_read_only,
         -- An open picklist would take an unknown value too, and quietly add it to the list.
         case when type = 'picklist' and picklist_values <> '[]' then picklist_values end as options
@@ -94,9 +94,9 @@ properties as (
         cast(null as integer) as max_length,
         cast(null as integer) as integer_digits,
         cast(null as integer) as fraction_digits,
-        cast(null as varchar) as group_name,
+        cast(null as string) as group_name,
         group_name <> 'custom' or is_calculated or is_per_app as is_read_only,
-        cast(null as varchar) as options
+        cast(null as string) as options
     from pendo_fields
 
 )
@@ -108,10 +108,10 @@ select
         concat_ws(
             '|',
             type,
-            coalesce(cast(max_length as varchar), ''),
-            coalesce(cast(integer_digits as varchar), ''),
-            coalesce(cast(fraction_digits as varchar), ''),
-            cast(is_read_only as varchar),
+            coalesce(cast(max_length as string), ''),
+            coalesce(cast(integer_digits as string), ''),
+            coalesce(cast(fraction_digits as string), ''),
+            cast(is_read_only as string),
             coalesce(options, '')
         )
     ) as fingerprint

@@ -49,10 +49,10 @@ landed as (
         'account' as object,
         account_id as record_id,
         account_name as company,
-        cast(null as varchar) as phones,
-        cast(null as varchar) as street,
-        cast(null as varchar) as postal_code,
-        cast(null as varchar) as city,
+        cast(null as string) as phones,
+        cast(null as string) as street,
+        cast(null as string) as postal_code,
+        cast(null as string) as city,
         domain
     from accounts
 

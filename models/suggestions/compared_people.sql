@@ -66,14 +66,14 @@ landed as (
         'pendo' as system,
         'visitor' as object,
         visitors.visitor_id as record_id,
-        cast(null as varchar) as given_name,
-        cast(null as varchar) as family_name,
+        cast(null as string) as given_name,
+        cast(null as string) as family_name,
         visitors.full_name,
         accounts.account_name as company,
-        cast(null as varchar) as phones,
-        cast(null as varchar) as street,
-        cast(null as varchar) as postal_code,
-        cast(null as varchar) as city,
+        cast(null as string) as phones,
+        cast(null as string) as street,
+        cast(null as string) as postal_code,
+        cast(null as string) as city,
         -- Where the metadata has no address the id may be one.
         case
             when visitors.email is not null then visitors.email

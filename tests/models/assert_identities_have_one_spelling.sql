@@ -52,7 +52,7 @@ numbers as (
 
     select
         'exact' as normalisation,
-        cast(number as varchar) as written,
+        cast(number as string) as written,
         expected,
         {{ normalized('number', 'exact', 'double') }} as found
     from (values (cast(12 as double), '12'), (cast(12.5 as double), '12.5')) as given (number, expected)

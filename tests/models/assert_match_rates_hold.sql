@@ -8,7 +8,7 @@ thresholds as (
     {% for name, percent in var('match_percent_at_least').items() -%}
     select '{{ name }}' as name, {{ percent }} as percent_at_least {{ "union all" if not loop.last }}
     {% else -%}
-    select cast(null as varchar) as name, cast(null as integer) as percent_at_least where false
+    select cast(null as string) as name, cast(null as integer) as percent_at_least where false
     {%- endfor %}
 
 ),
@@ -18,7 +18,7 @@ accepted as (
     {% for name, moment in var('match_percent_accepted_from').items() -%}
     select '{{ name }}' as name, cast('{{ moment }}' as timestamp) as accepted_from {{ "union all" if not loop.last }}
     {% else -%}
-    select cast(null as varchar) as name, cast(null as timestamp) as accepted_from where false
+    select cast(null as string) as name, cast(null as timestamp) as accepted_from where false
     {%- endfor %}
 
 ),

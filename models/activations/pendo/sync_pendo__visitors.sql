@@ -77,7 +77,7 @@ salesforce_people as (
         contact_id as record_id,
         owner_id,
         job_title,
-        cast(null as varchar) as lead_status
+        cast(null as string) as lead_status
     from salesforce_contacts
 
     union all
@@ -97,7 +97,7 @@ salesforce_people as (
         salesforce_accounts.account_id as record_id,
         salesforce_accounts.owner_id,
         salesforce_contacts.job_title,
-        cast(null as varchar) as lead_status
+        cast(null as string) as lead_status
     from salesforce_accounts
     -- One: the contact that Salesforce keeps of a person account.
     inner join salesforce_contacts on salesforce_accounts.person_contact_id = salesforce_contacts.contact_id

@@ -1,0 +1,77 @@
+"""A lakehouse, read in place: Delta tables that the loads wrote, and the Parquet tables that dbt made of them on Spark.
+
+A lakehouse is a folder `<name>.lake`: in it `landing.duckdb`, in which dlt merges what the vendors send; `landing`, a
+Delta table for each landed one; and `warehouse`, what dbt made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+# Delta's names of types in Spark's SQL and in DuckDB's; the others are called alike.
+SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
+DUCKDB_TYPES = {"timestamp": "timestamp with time zone", "timestamp_ntz": "timestamp", "binary": "blob"}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The newest version of a landed table: its Parquet files, and its columns with Spark's types."""
+
+    schema: str
+    table: str
+    version: int
+    folder: Path
+    files: tuple[Path, ...]
+    columns: tuple[tuple[str, str], ...]
+
+
+def is_lake(warehouse: Path) -> bool:
+    """Whether a warehouse's path names a lakehouse; anything else is a DuckDB file."""
+    return warehouse.suffix == ".lake"
+
+
+def snapshots(lake: Path) -> list[Snapshot]:
+    """Every landed table of a lakehouse, by name."""
+    from deltalake import DeltaTable  # noqa: PLC0415  of an extra
+
+    found = []
+    for log in sorted((lake.absolute() / "landing").glob("*/*/_delta_log")):
+        folder = log.parent
+        table = DeltaTable(str(folder))
+        columns = tuple((field.name, _spark_type(str(field.type.type))) for field in table.schema().fields)
+        files = tuple(folder / Path(uri).name for uri in sorted(table.file_uris()))
+        found.append(Snapshot(folder.parent.name, folder.name, table.version(), folder, files, columns))
+    return found
+
+
+def read_in_place(lake: Path) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB on a lakehouse's own files: a view for each landed table and for each that dbt has made.
+
+    Nothing is read before it is asked for, and then no more than the columns and rows that are asked for. It writes
+    nothing.
+    """
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    for snapshot in snapshots(lake):
+        columns = [f'cast(null as {DUCKDB_TYPES.get(kind, kind)}) as "{name}"' for name, kind in snapshot.columns]
+        empty = f"select {', '.join(columns)} where false"
+        _name(connection, snapshot.schema, snapshot.table, snapshot.files, empty)
+    for folder in sorted((lake / "warehouse").glob("*.db/*/")):
+        _name(connection, folder.parent.stem, folder.name, sorted(folder.glob("*.parquet")), "")
+    return connection
+
+
+def _name(connection: duckdb.DuckDBPyConnection, schema: str, table: str, files: Sequence[Path], empty: str) -> None:
+    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    rows = f"from read_parquet([{listed}])" if files else empty
+    if rows:
+        connection.execute(f'create schema if not exists "{schema}"')
+        connection.execute(f'create view "{schema}"."{table}" as {rows}')
+
+
+def _spark_type(name: str) -> str:
+    return SPARK_TYPES.get(name, name)

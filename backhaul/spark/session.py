@@ -1,0 +1,76 @@
+"""One Spark session for dbt and for us, with the landing's tables and the functions that SQL lacks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StringType
+
+from activators.lake import Snapshot, snapshots
+from backhaul.spelling import spelt_email, spelt_host
+
+VERSION = "backhaul.version"
+CONF = Path(__file__).parent / "conf"
+
+
+def open_session(lake: Path) -> SparkSession:
+    """Open the process's session on a lakehouse, or give the one that is open, with what has landed since.
+
+    Tables that dbt makes are Parquet files in `<lake>/warehouse`; their names are kept by an embedded Derby database in
+    `<lake>/metastore`, which one process has at a time. Where Spark runs, and with how much memory, is for
+    spark-defaults.conf to say; here stands what the models rely on.
+    """
+    root = lake.resolve()
+    (root / "warehouse").mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("SPARK_CONF_DIR", str(CONF))
+    settings = {
+        "spark.sql.warehouse.dir": str(root / "warehouse"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={root / 'metastore'};create=true",
+        # A timestamp is an instant, and reads as UTC.
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.legacy.createHiveTableByDefault": "false",
+    }
+    builder = SparkSession.builder.appName("backhaul")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.enableHiveSupport().getOrCreate()
+    for function in (spelt_email, spelt_host):
+        session.udf.register(function.__name__, _null_stays_null(function), StringType())
+    register_landing(session, snapshots(root))
+    return session
+
+
+def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
+    """Name every landed table: a view of the Parquet files that are in its newest version."""
+    known: dict[tuple[str, str], str] = {}
+    for schema in sorted({snapshot.schema for snapshot in landed}):
+        session.sql(f"create schema if not exists `{schema}`")
+        for row in session.sql(f"show table extended in `{schema}` like '*'").collect():
+            known[schema, row.tableName] = row.information
+    for snapshot in landed:
+        # A view is analysed when it is made, which reads a file: those of this version stay.
+        if f"{VERSION}={snapshot.version}" not in known.get((snapshot.schema, snapshot.table), ""):
+            session.sql(
+                f"create or replace view `{snapshot.schema}`.`{snapshot.table}` "
+                f"tblproperties ('{VERSION}' = '{snapshot.version}') as {_select(snapshot)}"
+            )
+
+
+def _select(snapshot: Snapshot) -> str:
+    if not snapshot.files:
+        columns = ", ".join(f"cast(null as {kind}) as `{column}`" for column, kind in snapshot.columns)
+        return f"select {columns} where false"
+    files = ",".join(file.name for file in snapshot.files)
+    return f"select * from parquet.`{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}`"
+
+
+def _null_stays_null(function: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    def spelt(text: str | None) -> str | None:
+        return None if text is None else function(text)
+
+    return spelt

@@ -1,0 +1,62 @@
+"""How the rows of two engines are compared: every model of the project, value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from pyspark.sql import SparkSession
+
+from backhaul.spelling import register
+
+# What names the build itself, and not the world.
+OF_THE_BUILD = {"match_changes": {"run_id", "run_at"}, "match_rates": {"run_id", "run_at"}, "lost_matches": {"lost_at"}}
+
+
+def models(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Schema and name of every model and seed that is built."""
+    for node in manifest["nodes"].values():
+        if node["resource_type"] in {"model", "seed"}:
+            yield node["schema"], node["alias"]
+
+
+def different_rows(session: SparkSession, lake: Path, warehouse: Path, schema: str, name: str) -> tuple[int, list[Any]]:
+    """The rows of a model in DuckDB, counted, and a few of those that only one engine has.
+
+    Spark's values are cast to the types of DuckDB's columns: whole numbers have other widths, and texts another name.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        register(connection)
+        connection.execute(f"attach '{warehouse}' as duck (read_only)")
+        described = connection.execute(f'describe duck."{schema}"."{name}"').fetchall()
+        columns = [(row[0], row[1]) for row in described if row[0] not in OF_THE_BUILD.get(name, ())]
+        theirs = _rows(connection, session, lake, schema, name)
+        assert {row[0].lower() for row in described} == {column.lower() for column in theirs.columns}, name
+        theirs.create_view("theirs_rows")
+        own = ", ".join(f'"{column}"' for column, _ in columns)
+        cast = ", ".join(f'cast("{column}" as {kind}) as "{column}"' for column, kind in columns)
+        connection.execute(f'create view ours as select {own} from duck."{schema}"."{name}"')
+        connection.execute(f"create view theirs as select {cast} from theirs_rows")
+        found = connection.execute(
+            """
+            select 'DuckDB' as engine, * from (from ours except all from theirs)
+            union all
+            select 'Spark' as engine, * from (from theirs except all from ours)
+            order by all
+            """
+        ).fetchall()
+        (count,) = connection.execute("select count(*) from ours").fetchall()[0]
+        return count, found
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, session: SparkSession, lake: Path, schema: str, name: str
+) -> duckdb.DuckDBPyRelation:
+    """A table from the files that Spark wrote, a view from Spark itself."""
+    files = [str(file) for file in (lake / "warehouse" / f"{schema}.db" / name).glob("*.parquet")]
+    return (
+        connection.read_parquet(files) if files else connection.from_arrow(session.table(f"{schema}.{name}").toArrow())
+    )
