@@ -1,12 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test test-spark lint bench clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SPARK := .venv-spark
 
 help: ## Show what can be made.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The lock names every package with its hashes, so nothing needs resolving. The mark is made last: an install that was
 # interrupted is started again.
@@ -25,6 +26,17 @@ demo: $(VENV)/installed ## Run the whole loop against local vendors, in about a 
 
 test: $(VENV)/installed ## Run every test, dbt's too.
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+# Its own environment: Spark is half a gigabyte, and nothing else needs it.
+$(SPARK)/installed: requirements-spark.lock pyproject.toml
+	@java -version 2>&1 | grep -q '"1[7-9]\|"2' || (echo "Spark needs Java 17 or later: install a runtime, such as openjdk-17-jre-headless"; exit 1)
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-spark.lock
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test-spark: $(SPARK)/installed ## Run the whole loop on Spark, and compare every model with DuckDB's.
+	$(SPARK)/bin/pytest tests/spark
 
 lint: $(VENV)/installed ## Check style and types.
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType
 
+from activators.errors import PlanError
 from activators.lake import Snapshot, snapshots
 from backhaul.spelling import spelt_email, spelt_host
 
@@ -39,6 +40,8 @@ def open_session(lake: Path) -> SparkSession:
     for name, value in settings.items():
         builder = builder.config(name, value)
     session = builder.enableHiveSupport().getOrCreate()
+    if (opened := Path(session.conf.get("spark.sql.warehouse.dir").removeprefix("file:"))) != root / "warehouse":
+        raise PlanError(f"{lake}: this process has {opened.parent} open, and Spark knows one lakehouse at a time")
     for function in (spelt_email, spelt_host):
         session.udf.register(function.__name__, _null_stays_null(function), StringType())
     register_landing(session, snapshots(root))

@@ -1,0 +1,101 @@
+"""A lakehouse: what has landed is published once, and read where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from activators.errors import PlanError
+from activators.lake import snapshots
+from activators.warehouse import open_warehouse
+
+pytest.importorskip("deltalake", reason="needs the extra spark: make test-spark")
+
+from loaders.lake import LANDING, publish
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    folder = tmp_path / "warehouse.lake"
+    folder.mkdir()
+    land(
+        folder,
+        "create schema crm",
+        "create table crm.people (id varchar, seen_at timestamptz)",
+        "insert into crm.people values ('1', '2026-03-20 12:00:00+00'), ('2', null)",
+        "create table crm.nobody (id varchar, amount bigint, seen_at timestamptz, is_known boolean)",
+        "create schema crm_staging",
+        "create table crm_staging.people (id varchar)",
+    )
+    return folder
+
+
+def land(lake: Path, *statements: str) -> None:
+    with duckdb.connect(lake / LANDING) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def rows(lake: Path, query: str) -> list[tuple[object, ...]]:
+    with open_warehouse(lake) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_what_has_landed_is_read_in_place_and_dlts_staging_is_not(lake: Path) -> None:
+    assert publish(lake) == 2
+    assert rows(lake, "select id, epoch(seen_at) from crm.people order by id") == [("1", 1774008000.0), ("2", None)]
+    assert {(item.schema, item.table) for item in snapshots(lake)} == {("crm", "people"), ("crm", "nobody")}
+
+
+def test_a_table_without_rows_has_its_columns_and_types(lake: Path) -> None:
+    publish(lake)
+    described = rows(lake, "select column_name, column_type from (describe crm.nobody)")
+    assert described == [
+        ("id", "VARCHAR"),
+        ("amount", "BIGINT"),
+        ("seen_at", "TIMESTAMP WITH TIME ZONE"),
+        ("is_known", "BOOLEAN"),
+    ]
+
+
+def test_a_table_that_has_not_changed_is_not_written_again(lake: Path) -> None:
+    publish(lake)
+    assert publish(lake) == 0
+    # The same rows in another order are the same rows.
+    land(lake, "create or replace table crm.people as from crm.people order by id desc")
+    assert publish(lake) == 0
+    land(lake, "update crm.people set id = '3' where id = '2'")
+    assert publish(lake) == 1
+    assert rows(lake, "select id from crm.people order by id") == [("1",), ("3",)]
+
+
+def test_a_row_that_comes_twice_and_a_column_that_comes_later_are_changes(lake: Path) -> None:
+    publish(lake)
+    land(lake, "insert into crm.people from crm.people")
+    assert publish(lake) == 1
+    land(lake, "alter table crm.people add column name varchar")
+    assert publish(lake) == 1
+    assert rows(lake, "select count(*), count(name) from crm.people") == [(4, 0)]
+
+
+def test_only_the_named_schemas_are_published(lake: Path) -> None:
+    assert publish(lake, ["erp"]) == 0
+    assert publish(lake, ["crm"]) == 2
+
+
+def test_who_reads_the_last_version_still_finds_its_files(lake: Path) -> None:
+    publish(lake)
+    (before,) = [item for item in snapshots(lake) if item.table == "people"]
+    land(lake, "delete from crm.people")
+    publish(lake)
+    assert all(file.exists() for file in before.files)
+    assert rows(lake, "select count(*) from crm.people") == [(0,)]
+
+
+def test_a_lakehouse_that_is_missing_or_is_to_be_written_is_refused_in_a_sentence(lake: Path) -> None:
+    with pytest.raises(PlanError, match="no such warehouse; run `backhaul load`"):
+        open_warehouse(lake.with_name("other.lake"))
+    with pytest.raises(PlanError, match="only dbt writes to a lakehouse"):
+        open_warehouse(lake, read_only=False)
