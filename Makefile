@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-spark lint bench clean
+.PHONY: help install demo test test-spark bench-spark lint bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SPARK := .venv-spark
 
 help: ## Show what can be made.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The lock names every package with its hashes, so nothing needs resolving. The mark is made last: an install that was
 # interrupted is started again.
@@ -36,7 +36,10 @@ $(SPARK)/installed: requirements-spark.lock pyproject.toml
 	@touch $@
 
 test-spark: $(SPARK)/installed ## Run the whole loop on Spark, and compare every model with DuckDB's.
-	$(SPARK)/bin/pytest tests/spark
+	SPARK_CONF_DIR=$(CURDIR)/tests/spark/conf $(SPARK)/bin/pytest tests/spark
+
+bench-spark: $(SPARK)/installed ## Measure how a build on Spark grows with data and cores.
+	$(SPARK)/bin/python -m benchmarks.spark
 
 lint: $(VENV)/installed ## Check style and types.
 	$(BIN)/ruff check .
