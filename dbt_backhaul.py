@@ -11,16 +11,24 @@ from pathlib import Path
 from dbt.flags import get_flags
 from dbt.plugins.manager import dbtPlugin
 
+from activators.lake import is_lake
+
 
 class Backhaul(dbtPlugin):
     """Opens the session before dbt does."""
 
     def initialize(self) -> None:
-        """Open it, when the target is Spark."""
-        if get_flags().TARGET == "spark":
-            from backhaul.spark import open_session  # noqa: PLC0415  an extra that may not be installed
+        """Open it, when the warehouse is a lakehouse. What it raises stops dbt with that message."""
+        warehouse = Path(os.environ.get("BACKHAUL_WAREHOUSE", "warehouse.duckdb"))
+        target = get_flags().TARGET
+        if target == "spark" and not is_lake(warehouse):
+            raise ValueError(
+                f"target spark: {warehouse} is no lakehouse; set BACKHAUL_WAREHOUSE to a name that ends in .lake"
+            )
+        if is_lake(warehouse) and target in {None, "spark"}:
+            from backhaul.spark import open_session  # noqa: PLC0415  an extra, and seconds to import
 
-            open_session(Path(os.environ.get("BACKHAUL_WAREHOUSE", "warehouse.lake")))
+            open_session(warehouse)
 
 
 plugins = [Backhaul]

@@ -235,6 +235,8 @@ def _local_settings(settings: Settings, local: dict[str, str]) -> Settings:
 def _clear_earlier_demo(settings: Settings) -> None:
     """Start afresh, and never over anybody's own data: only what a demo made is removed."""
     mark = settings.state / "demo"
+    if settings.on_spark:
+        raise DemoError(f"{settings.warehouse}: the demo is for DuckDB; run it with BACKHAUL_WAREHOUSE=demo.duckdb")
     if (settings.warehouse.exists() or settings.journal.exists()) and not mark.exists():
         raise DemoError(
             f"{settings.warehouse} or {settings.state} holds data of your own; "

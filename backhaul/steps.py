@@ -37,6 +37,7 @@ from activators.undo import plan_undo
 from activators.verify import reread
 from activators.written import read_run
 from backhaul.settings import Settings
+from backhaul.spark import refuse_without_spark
 from loaders import Landing, Wanted
 from loaders import load as load_all
 from loaders.lake import publish
@@ -72,6 +73,8 @@ def load(
     same_subscription: bool = False,
 ) -> tuple[Landing, ...]:
     """Land the vendors. The properties to ask for are those of the project's sources and activations."""
+    if settings.on_spark:
+        refuse_without_spark(settings.warehouse)
     asked = wanted(read_manifest(settings.manifest))
     account = settings.hubspot_base_url, settings.hubspot_access_token.get_secret_value()
     # The window of apply: a load and an apply at once are no more calls than HubSpot takes.

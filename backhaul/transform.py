@@ -100,8 +100,6 @@ class Transform:
             "--target-path": self.settings.target.resolve(),
             "--log-path": (self.settings.state / "logs").resolve(),
         }
-        if self.settings.on_spark:
-            options["--target"] = Path("spark")
         result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(
             [*arguments, "--log-level", "none", *(str(part) for option in options.items() for part in option)]
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -10,6 +13,7 @@ import pytest
 from activators.errors import PlanError
 from activators.lake import snapshots
 from activators.warehouse import open_warehouse
+from tests.conftest import ROOT
 
 pytest.importorskip("deltalake", reason="needs the extra spark: make test-spark")
 
@@ -99,3 +103,13 @@ def test_a_lakehouse_that_is_missing_or_is_to_be_written_is_refused_in_a_sentenc
         open_warehouse(lake.with_name("other.lake"))
     with pytest.raises(PlanError, match="only dbt writes to a lakehouse"):
         open_warehouse(lake, read_only=False)
+
+
+def test_spark_is_refused_for_a_duckdb_file(tmp_path: Path) -> None:
+    pytest.importorskip("dbt.adapters.spark", reason="needs the extra spark: make test-spark")
+    environment = os.environ | {"BACKHAUL_WAREHOUSE": str(tmp_path / "usage.duckdb")}
+    places = [f"--{name}-path={tmp_path}" for name in ("target", "log")]
+    command = [sys.executable, "-m", "dbt.cli.main", "parse", "--target", "spark", *places]
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "usage.duckdb is no lakehouse; set BACKHAUL_WAREHOUSE to a name that ends in .lake" in refused.stdout
