@@ -26,8 +26,16 @@ WORLDS = [(11, "America/Bogota", 2), (23, "Pacific/Auckland", 20)]
 # Lists of windows that a team may change to, one for each world.
 LISTS = {"America/Bogota": (7, 30, 90, 180), "Pacific/Auckland": (30,)}
 RAN = ("--select", "+path:models/metrics", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
-LASTING = ("fct_usage_daily", "fct_tagged_usage_daily", "int_usage__summed")
-FACTS = (*LASTING, "fct_visitor_metrics", "fct_account_metrics", "fct_visitor_chosen_usage", "fct_account_chosen_usage")
+LASTING = ("int_usage__closed", "int_tagged_usage__closed", "int_usage__summed")
+DAILY = ("fct_usage_daily", "fct_tagged_usage_daily")
+FACTS = (
+    *LASTING,
+    *DAILY,
+    "fct_visitor_metrics",
+    "fct_account_metrics",
+    "fct_visitor_chosen_usage",
+    "fct_account_chosen_usage",
+)
 
 
 def rounded(value: float | None, places: str) -> Decimal | None:

@@ -1,0 +1,116 @@
+"""How tables, views and failing rows are kept, by a project of three models with the macros of ours."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from backhaul.settings import Settings
+from backhaul.transform import Transform, TransformError
+from tests.conftest import ROOT
+
+PROJECT = """
+name: backhaul
+profile: backhaul
+flags: {send_anonymous_usage_stats: false}
+model-paths: [models]
+macro-paths: [macros]
+data_tests: {+store_failures: true, +schema: failures}
+"""
+MODELS = {
+    "numbers.sql": "{{ config(materialized='view') }} select unnest([{{ var('numbers', '1') }}]) as number",
+    "contracted.sql": "{{ config(materialized='table') }} select 'b' as name, sum(number)::bigint as total "
+    "from {{ ref('numbers') }}",
+    "models.yml": """
+models:
+  - {name: numbers, columns: [{name: number, data_tests: [unique]}]}
+  - name: contracted
+    config: {contract: {enforced: true}, meta: {uncompressed: true}}
+    constraints: [{type: primary_key, columns: [name]}]
+    columns:
+      - {name: total, data_type: bigint, constraints: [{type: check, expression: total < 100}]}
+      - {name: name, data_type: varchar, constraints: [{type: not_null}]}
+""",
+}
+
+
+# A table goes on from its own rows.
+TOTAL = """{{{{ config(materialized='{kind}', meta={{'uncompressed': true}}, post_hook='{after}') }}}}
+{{%- set goes_on = config.get('materialized') == 'table' and load_relation(this) is not none %}}
+select
+    'a' as name,
+    sum(number) + {{% if goes_on %}} (select max(total) from {{{{ this }}}}) {{% else %}} 0 {{% endif %}} as total
+from {{{{ ref('numbers') }}}}"""
+
+
+class Project:
+    """The project in a folder, and what it leaves in its warehouse."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(ROOT / "macros", folder / "macros")
+        shutil.copy(ROOT / "profiles.yml", folder)
+        (folder / "dbt_project.yml").write_text(PROJECT)
+        (folder / "models").mkdir()
+        for name, text in MODELS.items():
+            (folder / "models" / name).write_text(text)
+        self.folder = folder
+        self.settings = Settings.model_construct(
+            warehouse=folder / "warehouse.duckdb", state=folder / "state", target=folder / "target"
+        )
+
+    def build(self, numbers: str, kind: str = "table", after: str = "select 1") -> None:
+        (self.folder / "models" / "total.sql").write_text(TOTAL.format(kind=kind, after=after))
+        Transform(self.settings, self.folder).build(lambda *_: None, "--vars", f"numbers: '{numbers}'")
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        with duckdb.connect(self.settings.warehouse) as connection:
+            return connection.execute(query).fetchall()
+
+    def failures(self) -> list[tuple[object, ...]]:
+        return self.ask("select table_name from duckdb_tables() where schema_name = 'failures'")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_a_table_goes_on_from_the_old_one_which_stays_when_it_cannot_be_made(project: Project) -> None:
+    project.build("1, 2")
+    project.build("4")
+    assert project.ask("from main.total") == [("a", 7)]
+    with pytest.raises(TransformError, match="total"):
+        project.build("5", after="no statement")
+    assert project.ask("from main.total") == [("a", 7)]
+    assert project.ask("select count(*) from duckdb_tables() where table_name like 'total%'") == [(1,)]
+    # A view takes the table's place, and a table the view's.
+    project.build("1", kind="view")
+    project.build("5")
+    assert project.ask("select table_name from duckdb_tables() where table_name like 'total%'") == [("total",)]
+
+
+def test_an_uncompressed_table_keeps_its_contract(project: Project) -> None:
+    project.build(", ".join(map(str, range(1, 12))))
+    assert project.ask("from main.contracted") == [(66, "b")]
+    assert project.ask("select \"null\" from (describe main.contracted) where column_name = 'name'") == [("NO",)]
+    kept = "select distinct compression from pragma_storage_info('main.{}') where segment_type = 'VARCHAR'"
+    assert [project.ask(kept.format(name)) for name in ("contracted", "total")] == [[("Uncompressed",)]] * 2
+    with pytest.raises(TransformError, match="contracted"):
+        project.build("200")
+    assert project.ask("from main.contracted") == [(66, "b")]
+
+
+def test_failing_rows_are_kept_until_they_are_mended(project: Project) -> None:
+    project.build("1, 2")
+    assert project.failures() == []
+    with pytest.raises(TransformError, match="unique_numbers_number"):
+        project.build("1, 2, 2, 2")
+    assert project.ask("from failures.unique_numbers_number") == [(2, 3)]
+    with pytest.raises(TransformError, match="unique_numbers_number"):
+        project.build("3, 3")
+    assert project.ask("from failures.unique_numbers_number") == [(3, 2)]
+    project.build("1, 2")
+    assert project.failures() == []
