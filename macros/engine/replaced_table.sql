@@ -14,7 +14,7 @@ each in a statement of its own.
         drop table if exists {{ beside }};
         {{ uncompressed_table(beside, compiled_code) if config.meta_get('uncompressed') else create_table_as(False, beside, compiled_code) }}
         {% if before is not none -%}
-        drop {{ before.type }} {{ before }};
+        drop {{ before.type }} if exists {{ before }};
         {% endif -%}
         alter table {{ beside }} rename to {{ adapter.quote(made.identifier) }};
     {%- endcall -%}
