@@ -12,7 +12,7 @@ each in a statement of its own.
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- call statement('main') -%}
         drop table if exists {{ beside }};
-        {{ uncompressed_table(beside, compiled_code) if config.meta_get('uncompressed') else create_table_as(False, beside, compiled_code) }}
+        {{ uncompressed_table(beside, compiled_code) if config.meta_get('uncompressed') and not adapter.is_ducklake(made) else create_table_as(False, beside, compiled_code) }}
         {% if before is not none -%}
         drop {{ before.type }} if exists {{ before }};
         {% endif -%}
