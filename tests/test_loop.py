@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from activators.activation import Activation
+from activators.activation import Activation, ColumnType, Property
 from activators.errors import DeclarationError, PlanError, Unreachable
 from activators.plan import Plan, read_changes
 from activators.values import same_value
@@ -101,6 +101,54 @@ exposures:
       meta:
         activation:
           {destination: salesforce, object: Product_Event__c, key: occurrence_id, kind: events, events: sent_events}
+"""
+
+
+# Two objects of an org that the project knows nothing of: the goods of an account, and a custom object whose records
+# have a visitor's id of their own. By activation: model, exposure's object, landing table and columns.
+MORE_OBJECTS = {
+    "assets": ("Asset", "AccountId"),
+    "product_users": ("Product_User__c", "Visitor_Id__c"),
+}
+MORE_SYNCS = {
+    "assets": """
+select assets."Id" as record_id, account_metrics.active_days_last_30, account_metrics.last_visit_at
+from {{ source('salesforce', 'asset') }} as assets
+inner join {{ ref('matches') }} as matches
+    on assets."AccountId" = matches.record_id and matches.crm = 'salesforce' and matches.object = 'Account'
+inner join {{ ref('fct_account_metrics') }} as account_metrics on matches.product_id = account_metrics.account_id
+where not assets."IsDeleted"
+""",
+    "product_users": """
+select users."Id" as record_id, visitor_metrics.active_days_last_30, visitor_metrics.last_visit_at
+from {{ source('salesforce', 'product_user__c') }} as users
+inner join {{ ref('fct_visitor_metrics') }} as visitor_metrics on users."Visitor_Id__c" = visitor_metrics.visitor_id
+where not users."IsDeleted"
+""",
+}
+MORE_DECLARED = """
+models:
+  - name: sync_salesforce__{name}
+    columns:
+      - {{name: record_id, data_type: varchar, constraints: [{{type: not_null}}, {{type: primary_key}}]}}
+      - name: active_days_last_30
+        data_type: integer
+        config: {{meta: {{property: Usage_Active_Days_30d__c, label: Active days}}}}
+      - name: last_visit_at
+        data_type: timestamp with time zone
+        config: {{meta: {{property: Usage_Last_Visit_At__c, label: Last visit}}}}
+
+exposures:
+  - name: salesforce_{name}
+    type: application
+    owner: {{name: RevOps, email: revops@example.com}}
+    depends_on: [ref('sync_salesforce__{name}')]
+    config: {{meta: {{activation: {{destination: salesforce, object: {object}, key: record_id}}}}}}
+"""
+MORE_SOURCES = """
+      - name: {table}
+        config: {{meta: {{object: {object}}}}}
+        columns: [{{name: Id}}, {{name: IsDeleted}}, {{name: SystemModstamp}}, {{name: {column}}}]
 """
 
 
@@ -458,12 +506,26 @@ def test_a_round_trip_ends_with_every_value_as_the_world_has_it_and_nothing_left
     assert sorted(recorded(loop), key=str) == sorted(wanted, key=str)
 
 
+def copied_project(folder: Path) -> None:
+    for part in ("models", "macros", "seeds"):
+        shutil.copytree(ROOT / part, folder / part)
+    for part in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / part, folder / part)
+
+
+def beside(loop: Loop, project: Path) -> Loop:
+    """A loop of a copied project, over a copy of the warehouse, that faces the same CRMs."""
+    warehouse = project / "warehouse.duckdb"
+    shutil.copy(loop.settings.warehouse, warehouse)
+    settings = loop.settings.model_copy(
+        update={"warehouse": warehouse, "state": project / "state", "target": project / "target"}
+    )
+    return Loop(loop.sandbox, settings, Transform(settings, project), loop.control)
+
+
 def test_the_same_declaration_tells_salesforce_the_same_of_its_own_contacts(loop: Loop, tmp_path: Path) -> None:
     """Three models of HubSpot's are copied: a custom object has a record of each occurrence, and nothing is left."""
-    for part in ("models", "macros", "seeds"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    for part in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(ROOT / part, tmp_path / part)
+    copied_project(tmp_path)
     for kind, folder in (("sync", "activations/{}"), ("diff", "plans"), ("plan", "plans")):
         copied = (ROOT / "models" / folder.format("hubspot") / f"{kind}_hubspot__events.sql").read_text()
         # There an occurrence is a record, and events have no definitions.
@@ -472,12 +534,8 @@ def test_the_same_declaration_tells_salesforce_the_same_of_its_own_contacts(loop
             copied = copied.replace(ours, theirs)
         (tmp_path / "models" / folder.format("salesforce") / f"{kind}_salesforce__events.sql").write_text(copied)
     (tmp_path / "models/activations/salesforce/sync_salesforce__events.yml").write_text(OF_SALESFORCE)
-    warehouse = tmp_path / "warehouse.duckdb"
-    shutil.copy(loop.settings.warehouse, warehouse)
-    settings = loop.settings.model_copy(
-        update={"warehouse": warehouse, "state": tmp_path / "state", "target": tmp_path / "target"}
-    )
-    theirs = Loop(loop.sandbox, settings, Transform(settings, tmp_path), loop.control)
+    theirs = beside(loop, tmp_path)
+    settings = theirs.settings
     models = ("--select", *(f"{kind}_salesforce__events" for kind in ("sync", "diff", "plan")))
     theirs.build(*models)
     (declared,) = (item for item in steps.activations(settings) if item.name == "salesforce_events")
@@ -509,6 +567,78 @@ def test_the_same_declaration_tells_salesforce_the_same_of_its_own_contacts(loop
     steps.load(settings, ("ledger",), lambda *_: None)
     theirs.build("--select", "source:ledger+", *models[1:], "--resource-type", "model")
     assert steps.plan(settings, [declared]).changes == 0
+
+
+def test_other_objects_take_models_and_no_code_matched_by_a_parent_or_by_a_key_of_their_own(
+    loop: Loop, tmp_path: Path
+) -> None:
+    """Assets of matched accounts, and records of a custom object that name their visitor: plan, apply, undo."""
+    copied_project(tmp_path)
+    sources = tmp_path / "models/staging/salesforce/_salesforce__sources.yml"
+    for name, (kind, column) in MORE_OBJECTS.items():
+        table = MORE_SOURCES.format(table=kind.lower(), object=kind, column=column)
+        sources.write_text(
+            sources.read_text().replace("      - name: user\n", f"{table.lstrip(chr(10))}      - name: user\n")
+        )
+        folder = tmp_path / "models/activations/salesforce"
+        (folder / f"sync_salesforce__{name}.sql").write_text(MORE_SYNCS[name])
+        (folder / f"sync_salesforce__{name}.yml").write_text(MORE_DECLARED.format(name=name, object=kind))
+        for model in ("diff", "plan"):
+            copied = (ROOT / f"models/plans/{model}_salesforce__leads.sql").read_text()
+            copied = copied.replace("salesforce__leads", f"salesforce__{name}").replace("'Lead'", f"'{kind}'")
+            copied = copied.replace("'lead'", f"'{kind.lower()}'")
+            (tmp_path / f"models/plans/{model}_salesforce__{name}.sql").write_text(copied)
+    made = {"name": "Product_User__c", "label": "Product user", "plural": "Product users"}
+    loop.control.post("/do/salesforce/add_object", json=made).raise_for_status()
+    theirs = beside(loop, tmp_path)
+    theirs.transform.parse()
+    declared = [
+        item for item in steps.activations(theirs.settings) if item.name.removeprefix("salesforce_") in MORE_OBJECTS
+    ]
+    key = Property("Visitor_Id__c", "visitor_id", ColumnType("string"), "Visitor", "Whose it is.")
+    for item in declared:
+        own = (key,) if item.object == "Product_User__c" else ()
+        steps.provision(theirs.settings, [replace(item, properties=(*item.properties, *own))])
+    visitors = [
+        str(one) for (one,) in loop.rows("select visitor_id from metrics.fct_visitor_metrics order by 1 limit 7")
+    ]
+    with salesforce(loop) as http:
+        for visitor in (*visitors, "nobody-known"):
+            http.post("/sobjects/Product_User__c", json={"Visitor_Id__c": visitor}).raise_for_status()
+
+    theirs.load("salesforce")
+    models = [f"{kind}_salesforce__{name}" for kind in ("sync", "diff", "plan") for name in MORE_OBJECTS]
+    theirs.build("--select", "int_crm_properties", *models, "--resource-type", "model")
+    plan = steps.plan(theirs.settings, declared)
+    records = {item.object: item.records_changed for item in plan.activations}
+    assert {item.object: item.reasons for item in plan.activations} == {"Asset": (), "Product_User__c": ()}
+    assert records["Product_User__c"] == 7
+    assert records["Asset"] > 0
+    run = theirs.apply(plan)
+    assert run.complete
+    assert sum(item.confirmed for item in run.activations) == sum(records.values())
+    for item in declared:
+        held = {one["Id"]: one for one in loop.ask(f"/records/salesforce/{item.object}")}
+        wanted = theirs.rows(f"select record_id, active_days_last_30 from {item.sync_relation}")
+        assert len(wanted) == records[item.object]
+        assert {(one, held[str(one)]["Usage_Active_Days_30d__c"]) for one, _ in wanted} == set(wanted)
+        others = [one for name, one in held.items() if name not in {str(one) for one, _ in wanted}]
+        assert not any(one.get("Usage_Active_Days_30d__c") for one in others)
+    undone = theirs.apply(steps.undo(theirs.settings, run.run_id, declared))
+    assert undone.complete
+    for item in declared:
+        left = [one["Usage_Active_Days_30d__c"] for one in loop.ask(f"/records/salesforce/{item.object}")]
+        assert set(left) == {None}
+
+
+def salesforce(loop: Loop) -> httpx.Client:
+    """Salesforce's data API, as an administrator's script has it."""
+    local = loop.sandbox.settings
+    form = {"client_id": local["SALESFORCE_CLIENT_ID"], "client_secret": local["SALESFORCE_CLIENT_SECRET"]}
+    address = local["SALESFORCE_BASE_URL"]
+    answer = httpx.post(f"{address}/services/oauth2/token", data={"grant_type": "client_credentials", **form})
+    headers = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+    return httpx.Client(base_url=f"{address}/services/data/v66.0", headers=headers, timeout=60)
 
 
 def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop: Loop) -> None:
