@@ -7,6 +7,17 @@
     md5_number_lower({{ text }})
 {%- endmacro %}
 
+{#- DuckDB's number: the last eight bytes of the MD5, the lowest first. -#}
 {% macro spark__text_digest(text) -%}
-    cast(conv(right(md5({{ text }}), 16), 16, 10) as decimal(20, 0))
+    cast(
+        conv(
+            concat(
+                {%- for place in range(31, 15, -2) %}
+                substr(md5({{ text }}), {{ place }}, 2){{ "," if not loop.last }}
+                {%- endfor %}
+            ),
+            16,
+            10
+        ) as decimal(20, 0)
+    )
 {%- endmacro %}

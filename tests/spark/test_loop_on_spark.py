@@ -114,3 +114,8 @@ def test_a_run_is_taken_back(looped: Looped) -> None:
     undone = looped.loop.apply(steps.undo(settings, looped.run.run_id, steps.activations(settings)))
     assert sum(item.confirmed for item in undone.activations) > 0
     assert steps.undo(settings, looped.run.run_id, steps.activations(settings)).changes == 0
+
+
+def test_every_rule_of_the_models_holds_on_spark(looped: Looped) -> None:
+    """dbt's unit tests, the macros' tables of cases among them; a failure names the test."""
+    assert looped.loop.build("--select", "test_type:unit", "test_type:singular") > 100
