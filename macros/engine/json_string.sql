@@ -9,5 +9,6 @@
 
 {#- Spark writes lists and not texts; what is between its brackets is the text. -#}
 {% macro spark__json_string(text) -%}
-    case when {{ text }} is not null then regexp_extract(to_json(array(cast({{ text }} as string))), '^.(.*).$', 1) end
+    {%- set list = 'to_json(array(cast(' ~ text ~ ' as string)))' -%}
+    case when {{ text }} is not null then substr({{ list }}, 2, length({{ list }}) - 2) end
 {%- endmacro %}
