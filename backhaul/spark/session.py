@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
             known[schema, row.tableName] = row.information
     for snapshot in landed:
         # A view is analysed when it is made, which reads a file: those of this version stay.
-        if f"{VERSION}={snapshot.version}" not in known.get((snapshot.schema, snapshot.table), ""):
+        if not re.search(rf"\b{VERSION}={snapshot.version}\b", known.get((snapshot.schema, snapshot.table), "")):
             session.sql(
                 f"create or replace view `{snapshot.schema}`.`{snapshot.table}` "
                 f"tblproperties ('{VERSION}' = '{snapshot.version}') as {_select(snapshot)}"

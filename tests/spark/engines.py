@@ -25,7 +25,7 @@ def models(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def different_rows(session: SparkSession, lake: Path, warehouse: Path, schema: str, name: str) -> tuple[int, list[Any]]:
-    """The rows of a model in DuckDB, counted, and a few of those that only one engine has.
+    """How many rows a model has in DuckDB, and those that only one of the engines has.
 
     Spark's values are cast to the types of DuckDB's columns: whole numbers have other widths, and texts another name.
     """

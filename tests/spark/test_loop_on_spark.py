@@ -117,5 +117,5 @@ def test_a_run_is_taken_back(looped: Looped) -> None:
 
 
 def test_every_rule_of_the_models_holds_on_spark(looped: Looped) -> None:
-    """dbt's unit tests, the macros' tables of cases among them; a failure names the test."""
+    """Every unit test of a model, and the tables of cases of the macros; a failure names the test."""
     assert looped.loop.build("--select", "test_type:unit", "test_type:singular") > 100
