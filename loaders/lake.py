@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from loaders.values import LoadError
+
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
@@ -21,8 +23,18 @@ def publish(lake: Path, schemas: Collection[str] = ()) -> int:
     """Write the landed tables that have changed, each in one commit; those of all schemas by default.
 
     Returns how many were written. What a build may be reading stays: files of older versions are deleted when they are
-    a week old.
+    a week old. LoadError when a table cannot be written; those before it are, and the next load goes on from there.
     """
+    from deltalake.exceptions import DeltaError  # noqa: PLC0415  of an extra
+
+    try:
+        return _publish(lake, schemas)
+    except (duckdb.Error, DeltaError, OSError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise LoadError(f"{lake}: what has landed cannot be published ({said}); mend that, and load again") from error
+
+
+def _publish(lake: Path, schemas: Collection[str]) -> int:
     from deltalake import CommitProperties, DeltaTable, write_deltalake  # noqa: PLC0415  of an extra
 
     written = 0

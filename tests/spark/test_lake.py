@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 pytest.importorskip("deltalake", reason="needs the extra spark: make test-spark")
 
 from loaders.lake import LANDING, publish
+from loaders.values import LoadError
 
 
 @pytest.fixture
@@ -96,6 +97,17 @@ def test_who_reads_the_last_version_still_finds_its_files(lake: Path) -> None:
     publish(lake)
     assert all(file.exists() for file in before.files)
     assert rows(lake, "select count(*) from crm.people") == [(0,)]
+
+
+def test_a_table_that_cannot_be_published_is_told_in_a_sentence_and_the_next_load_mends_it(lake: Path) -> None:
+    in_the_way = lake / "landing" / "crm" / "people"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("not a folder")
+    with pytest.raises(LoadError, match=r"warehouse\.lake: what has landed cannot be published .*load again"):
+        publish(lake)
+    in_the_way.unlink()
+    assert publish(lake) >= 1
+    assert rows(lake, "select count(*) from crm.people") == [(2,)]
 
 
 def test_a_lakehouse_that_is_missing_or_is_to_be_written_is_refused_in_a_sentence(lake: Path) -> None:
