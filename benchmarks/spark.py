@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
             check=True,
             stdout=subprocess.PIPE,
         ).stdout
-        build = Build(**orjson.loads(said))
+        build = Build(**orjson.loads(said.splitlines()[-1]))
         builds.append(build)
         table.add_row(engine, str(cores), f"{events:,}", f"{build.seconds:.1f}", f"{build.processor_seconds:.1f}")
     console = Console()
