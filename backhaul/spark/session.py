@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def open_session(lake: Path) -> SparkSession:
     root = lake.resolve()
     (root / "warehouse").mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("SPARK_CONF_DIR", str(CONF))
+    # The functions run in processes of their own, which need what is installed here, whatever `python3` is on the path.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.sql.warehouse.dir": str(root / "warehouse"),
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={root / 'metastore'};create=true",
