@@ -19,6 +19,7 @@ import pytest
 
 from activators.plan import Plan
 from loaders import LoadSettings, Wanted, load
+from sandbox.hubspot.limits import Limits
 from sandbox.server import Sandbox, serving
 from tests.activators.conftest import Crm, Seal, provisioned
 from tests.conftest import ROOT
@@ -32,7 +33,8 @@ SURELY_PAST_THE_END = 400
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serving(seed=5, visitors=60, as_of=dt.date(2026, 3, 20)) as running:
+    # Each kill is a run of its own, and many runs in ten seconds are more calls than an account takes.
+    with serving(seed=5, visitors=60, as_of=dt.date(2026, 3, 20), hubspot_limits=Limits(burst=5_000)) as running:
         yield running
 
 

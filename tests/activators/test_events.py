@@ -26,6 +26,7 @@ from activators.sealing import seal_tables
 from activators.undo import plan_undo
 from backhaul import report
 from backhaul.review import review
+from sandbox.hubspot.limits import Limits
 from sandbox.server import Sandbox, serving
 from tests.activators.conftest import NOW, Crm, activation, send
 from tests.activators.test_crashes import SURELY_PAST_THE_END, pipes, warm_driver
@@ -39,7 +40,9 @@ DAY = "2026-03-09T16:00:00Z"
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serving(seed=5, visitors=60, as_of=dt.date(2026, 3, 20)) as running:
+    # Each kill is a run of its own, and many runs in ten seconds are more calls than an account takes.
+    limits = Limits(burst=5_000, events=50_000)
+    with serving(seed=5, visitors=60, as_of=dt.date(2026, 3, 20), hubspot_limits=limits) as running:
         yield running
 
 
