@@ -25,16 +25,15 @@ from activators.plan import ActivationPlan, Plan
 from activators.warehouse import open_warehouse
 from backhaul import report, steps
 from backhaul.settings import Settings
+from backhaul.sync import EVERYTHING
 from backhaul.transform import Transform
 from loaders import Landing
 
 SEED, VISITORS, LEADS = 7, 500, 8
 # A fixed day, so that every run of the demo shows the same; its windows hold a day on which clocks changed.
 DAY = dt.date(2026, 3, 20)
-# What a new day can change, and the first: everything. The rules were tested when they were written, by `make test`.
-EVERYTHING = ("--exclude-resource-type", "unit_test")
 # Soon after a build that was tested, the models alone: what new properties can change, which are what the CRMs have …
-MODELS = ("--exclude-resource-type", "unit_test", "test", "--select")
+MODELS = (*EVERYTHING, "test", "--select")
 PROPERTIES = (*MODELS, "path:models/plans stg_pendo__visitor_metadata+ stg_pendo__account_metadata+")
 # … and what a landing of CRM records, of Pendo's metadata or of the ledger can: all but the product's own metrics.
 CRM_SIDE = (

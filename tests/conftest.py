@@ -31,13 +31,15 @@ hypothesis.settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 # Twelve days after the clocks changed in New York, so that every window has a day of 23 hours.
 AS_OF = dt.date(2026, 3, 20)
-CRM_SIDE = (
+WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+# For who needs what models make, and leaves their tests to others.
+WITHOUT_TESTS = (*WITHOUT_UNIT_TESTS, "test")
+OF_CRMS = (
     "--select",
     "source:hubspot+ source:salesforce+ source:ledger+",
     "source:pendo.metadata_fields+ stg_pendo__visitor_metadata+ stg_pendo__account_metadata+",
-    "--exclude-resource-type",
-    "unit_test",
 )
+CRM_SIDE = (*OF_CRMS, *WITHOUT_UNIT_TESTS)
 
 
 @dataclass(frozen=True, slots=True)

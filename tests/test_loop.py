@@ -22,10 +22,9 @@ from backhaul import steps
 from backhaul.transform import Transform
 from sandbox.world import build_world
 from tests.activators.conftest import metadata
-from tests.conftest import AS_OF, CRM_SIDE, ROOT, Loop, looping
+from tests.conftest import AS_OF, CRM_SIDE, ROOT, WITHOUT_UNIT_TESTS, Loop, looping
 from tests.occurrences import Occurrence, sent_events, true_occurrences
 
-EVERYTHING = ("--exclude-resource-type", "unit_test")
 OBJECTS = {
     "hubspot_contacts": ("hubspot", "contacts", "contact_id"),
     "hubspot_companies": ("hubspot", "companies", "company_id"),
@@ -209,7 +208,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
             )
             running.tell("/edit", vendor=vendor, object=kind, id=record_id, properties=values)
         running.load()
-        running.build(*EVERYTHING)
+        running.build(*WITHOUT_UNIT_TESTS)
         yield running
 
 
@@ -488,7 +487,7 @@ def test_a_round_trip_ends_with_every_value_as_the_world_has_it_and_nothing_left
     before = record_writes(loop)
     assert before > len(OBJECTS)
     loop.load()
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     plan = loop.plan()
     assert {item.name for item in plan.activations} == {*OBJECTS, EVENTS}
     assert all(item.changes == item.held == item.invalid == 0 for item in plan.activations)
@@ -663,7 +662,7 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
     title = {"Title": "Chief Pilot"}
     loop.tell("/edit", vendor="salesforce", object="Contact", id=str(contact), properties=title)
     loop.load()
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     # Pendo tells of no edit, and every visit moves its own time; what we last wrote tells.
     found = loop.rows("select record_id, property from plans.diff_pendo__visitors where is_edited_since")
     assert found == [(typed, "hubspot_owner_email")]
@@ -699,7 +698,7 @@ def test_after_a_day_only_what_changed_is_sent_and_a_persons_value_is_held(loop:
 def test_a_lead_that_is_a_visitor_says_what_is_true_and_no_other_lead_says_anything(loop: Loop) -> None:
     visitor, lead = new_lead(loop)
     loop.load("salesforce", "ledger")
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     assert loop.apply(loop.plan()).complete
     used = loop.ask("/truth/metrics")["visitors"][visitor]["windows"]["30"]
     said = stored(loop, "salesforce_leads")
@@ -716,7 +715,7 @@ def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) ->
     loop.tell("/do/pendo/exclude", visitor=visitor)
     loop.tell("/advance", days=1)
     loop.load()
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     plan = loop.plan()
     (exits,) = (one for item in plan.activations for one in item.reasons if item.name == "salesforce_contacts")
     assert (exits.decision, exits.reason, exits.sample.record_id) == ("keep", "exit_keeps", left)
@@ -726,7 +725,7 @@ def test_what_left_the_model_stays_and_what_the_crm_refused_waits(loop: Loop) ->
     (refused,) = (item for item in loop.apply(plan).activations if item.rejected)
     assert refused.rejected == 1
     loop.load()
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     plan = loop.plan()
     # What a salesperson changed in a day is for Pendo, and HubSpot's search shows it only after a while.
     assert {item.name for item in plan.activations if item.changes} <= {"pendo_visitors"}
@@ -754,7 +753,7 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, mo
     monkeypatch.setattr("activators.transport._ATTEMPTS", 1)
     loop.tell("/advance", days=1)
     loop.load()
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     held_before = sum(item.held for item in loop.plan().activations)
     loop.tell("/faults", vendor="hubspot", path="contacts/batch/update", drop=True, after=True, times=100)
     with pytest.raises(Unreachable):
@@ -763,7 +762,7 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_a_persons(loop: Loop, mo
 
     loop.tell("/advance", days=1)
     loop.load()
-    loop.build(*EVERYTHING)
+    loop.build(*WITHOUT_UNIT_TESTS)
     assert loop.rows("select count(*) > 100 from staging.stg_ledger__writes where status = 'unknown'") == [(True,)]
     plan = loop.plan()
     assert sum(item.held for item in plan.activations) == held_before

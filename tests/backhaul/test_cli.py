@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.conftest import CRM_SIDE, ROOT, Loop, looping
+from tests.conftest import OF_CRMS, ROOT, WITHOUT_TESTS, Loop, looping
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -44,11 +44,11 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         env = environment(loop)
         for arguments in (["load"], ["provision"]):
             if arguments == ["provision"]:
-                loop.build("--exclude-resource-type", "unit_test", "test")
+                loop.build(*WITHOUT_TESTS)
             done = backhaul(env, *arguments)
             assert done.returncode == 0, done.stderr
         loop.load("hubspot", "salesforce", "pendo")
-        loop.build("--exclude-resource-type", "unit_test", "test", *CRM_SIDE[:3])
+        loop.build(*WITHOUT_TESTS, *OF_CRMS)
         yield loop
 
 

@@ -71,6 +71,9 @@ class Matched:
         }
 
 
+in_the_dirty_world = pytest.mark.parametrize("matched", [DIRTY], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module", params=VISITORS)
 def matched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matched]:
     """A world of each of three seeds, landed and matched; and the world itself."""
@@ -258,9 +261,9 @@ DIRT = {
 }
 
 
+# The other worlds are small.
+@in_the_dirty_world
 def test_the_dirty_world_has_every_kind_of_dirt(matched: Matched) -> None:
-    if not matched.is_dirty:
-        pytest.skip("the other worlds are small")
     missing = [kind for kind, query in DIRT.items() if not matched.loop.rows(f"{query} limit 1")]
     assert missing == []
 
@@ -291,9 +294,9 @@ def test_no_match_is_wrong_and_none_is_missing(
     record_property("told", f"matched in the world of seed {world.seed}, {len(world.visitors)} visitors: {told}")
 
 
+# Nobody did anything in the other worlds.
+@in_the_dirty_world
 def test_a_converted_leads_person_is_the_contact_and_a_contacts_lead_steps_back(matched: Matched) -> None:
-    if not matched.is_dirty:
-        pytest.skip("nobody did anything in the other worlds")
     loop, planted = matched.loop, matched.planted
     assert loop.rows(f"select object from identity.matches where record_id = '{planted.converted}'") == [("Contact",)]
     assert loop.rows("select record_id from identity.unmatched_records where reason = 'lead_of_a_contact'") == [
@@ -400,9 +403,9 @@ def test_every_pair_of_contacts_that_an_address_can_find_is_found(matched: Match
     assert set(said) == expected_pairs(matched)
 
 
+# The other worlds have none.
+@in_the_dirty_world
 def test_person_accounts_pair_with_contacts_and_with_nothing_else(matched: Matched) -> None:
-    if not matched.is_dirty:
-        pytest.skip("the other worlds have none")
     loop, twins = matched.loop, matched.twins()
     pairs = loop.rows("select hubspot_object from identity.record_pairs where salesforce_object = 'PersonAccount'")
     assert set(pairs) == {("contacts",)}
