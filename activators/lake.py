@@ -56,8 +56,13 @@ def read_in_place(lake: Path) -> duckdb.DuckDBPyConnection:
     """
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
+    from sqlglot import exp  # noqa: PLC0415  most warehouses are one file, and do without it
+
     for snapshot in snapshots(lake):
-        columns = [f'cast(null as {DUCKDB_TYPES.get(kind, kind)}) as "{name}"' for name, kind in snapshot.columns]
+        columns = [
+            f"cast(null as {DUCKDB_TYPES.get(kind, kind)}) as {exp.to_identifier(name, quoted=True).sql('duckdb')}"
+            for name, kind in snapshot.columns
+        ]
         empty = f"select {', '.join(columns)} where false"
         _name(connection, snapshot.schema, snapshot.table, snapshot.files, empty)
     for folder in sorted((lake / "warehouse").glob("*.db/*/")):
@@ -66,11 +71,13 @@ def read_in_place(lake: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _name(connection: duckdb.DuckDBPyConnection, schema: str, table: str, files: Sequence[Path], empty: str) -> None:
-    listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-    rows = f"from read_parquet([{listed}])" if files else empty
+    from sqlglot import exp  # noqa: PLC0415  most warehouses are one file, and do without it
+
+    listed = exp.Array(expressions=[exp.Literal.string(str(file)) for file in files]).sql("duckdb")
+    rows = f"from read_parquet({listed})" if files else empty
     if rows:
-        connection.execute(f'create schema if not exists "{schema}"')
-        connection.execute(f'create view "{schema}"."{table}" as {rows}')
+        connection.execute(f"create schema if not exists {exp.to_identifier(schema, quoted=True).sql('duckdb')}")
+        connection.execute(f"create view {exp.table_(table, schema, quoted=True).sql('duckdb')} as {rows}")
 
 
 def _spark_type(name: str) -> str:

@@ -36,12 +36,13 @@ def publish(lake: Path, schemas: Collection[str] = ()) -> int:
 
 def _publish(lake: Path, schemas: Collection[str]) -> int:
     from deltalake import CommitProperties, DeltaTable, write_deltalake  # noqa: PLC0415  of an extra
+    from sqlglot import exp  # noqa: PLC0415  every load imports this module
 
     written = 0
     with duckdb.connect(lake / LANDING, read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for schema, table in _landed(connection, schemas):
-            name = f'"{schema}"."{table}"'
+            name = exp.table_(table, schema, quoted=True).sql("duckdb")
             folder = str(lake / "landing" / schema / table)
             known = DeltaTable(folder) if DeltaTable.is_deltatable(folder) else None
             digest = _digest(connection, name)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType
+from sqlglot import exp
 
 from activators.errors import PlanError
 from activators.lake import Snapshot, snapshots
@@ -56,24 +57,29 @@ def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
     """Name every landed table: a view of the Parquet files that are in its newest version."""
     known: dict[tuple[str, str], str] = {}
     for schema in sorted({snapshot.schema for snapshot in landed}):
-        session.sql(f"create schema if not exists `{schema}`")
-        for row in session.sql(f"show table extended in `{schema}` like '*'").collect():
+        name = exp.to_identifier(schema, quoted=True).sql("spark")
+        session.sql(f"create schema if not exists {name}")
+        for row in session.sql(f"show table extended in {name} like '*'").collect():
             known[schema, row.tableName] = row.information
     for snapshot in landed:
         # A view is analysed when it is made, which reads a file: those of this version stay.
         if not re.search(rf"\b{VERSION}={snapshot.version}\b", known.get((snapshot.schema, snapshot.table), "")):
             session.sql(
-                f"create or replace view `{snapshot.schema}`.`{snapshot.table}` "
+                f"create or replace view {exp.table_(snapshot.table, snapshot.schema, quoted=True).sql('spark')} "
                 f"tblproperties ('{VERSION}' = '{snapshot.version}') as {_select(snapshot)}"
             )
 
 
 def _select(snapshot: Snapshot) -> str:
     if not snapshot.files:
-        columns = ", ".join(f"cast(null as {kind}) as `{column}`" for column, kind in snapshot.columns)
+        columns = ", ".join(
+            f"cast(null as {kind}) as {exp.to_identifier(column, quoted=True).sql('spark')}"
+            for column, kind in snapshot.columns
+        )
         return f"select {columns} where false"
     files = ",".join(file.name for file in snapshot.files)
-    return f"select * from parquet.`{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}`"
+    path = f"{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}"
+    return f"select * from parquet.{exp.to_identifier(path, quoted=True).sql('spark')}"
 
 
 def _null_stays_null(function: Callable[[str], str]) -> Callable[[str | None], str | None]:
