@@ -125,3 +125,18 @@ def test_spark_is_refused_for_a_duckdb_file(tmp_path: Path) -> None:
     refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "usage.duckdb is no lakehouse; set BACKHAUL_WAREHOUSE to a name that ends in .lake" in refused.stdout
+
+
+def test_quotation_marks_in_names_and_in_the_path_are_names_like_others(tmp_path: Path) -> None:
+    folder = tmp_path / "the team's.lake"
+    folder.mkdir()
+    land(
+        folder,
+        'create schema "c""rm"',
+        'create table "c""rm"."peo""ple" ("i""d" varchar)',
+        """insert into "c""rm"."peo""ple" values ('it''s')""",
+        'create table "c""rm"."no""body" ("i""d" varchar)',
+    )
+    assert publish(folder) == 2
+    assert rows(folder, 'from "c""rm"."peo""ple"') == [("it's",)]
+    assert rows(folder, 'select "i""d" from "c""rm"."no""body"') == []
