@@ -4,7 +4,7 @@ tests that hold: for a night, in which they all do, that is as much work as the 
 -#}
 {% materialization test, adapter='duckdb' %}
     {%- set limited = get_limit_subquery_sql(sql, config.get('limit')) -%}
-    {%- call statement('main', fetch_result=True) -%}
+    {%- call statement('main', fetch_result=True, auto_begin=False) -%}
         {{ get_test_sql(limited, config.get('fail_calc'), config.get('warn_if'), config.get('error_if'), limit=none) }}
     {%- endcall -%}
     {%- if not should_store_failures() -%}
@@ -17,7 +17,6 @@ tests that hold: for a night, in which they all do, that is as much work as the 
         {%- do adapter.drop_relation(before) -%}
     {%- endif -%}
     {%- if load_result('main')['data'][0][0] == 0 -%}
-        {%- do adapter.commit() if before is not none -%}
         {{ return({'relations': []}) }}
     {%- endif -%}
 

@@ -1,11 +1,5 @@
 with
 
-visitor_accounts as (
-
-    select * from {{ ref('stg_pendo__visitor_accounts') }}
-
-),
-
 usage as (
 
     select * from {{ ref('int_accounts__windowed_usage') }}
@@ -26,21 +20,14 @@ surveyed as (
 
 members as (
 
-    -- The rule of int_visitors__identified; to join a million visitors with themselves costs more than to ask it again.
-    select
-        account_id,
-        count(*) as visitor_count
-
-    from visitor_accounts
-    where {{ is_identified('visitor_id', 'is_excluded') }}
-    group by account_id
+    select * from {{ ref('int_accounts__members') }}
 
 )
 
 select
     usage.*,
     {{ depth_columns('depth') }},
-    cast(coalesce(members.visitor_count, 0) as integer) as visitor_count,
+    coalesce(members.visitor_count, 0) as visitor_count,
     surveyed.nps_score,
     cast(coalesce(surveyed.nps_response_count, 0) as integer) as nps_response_count,
     surveyed.poll_average,

@@ -1,14 +1,18 @@
 with
 
-events as (
+days as (
 
-    select * from {{ ref('stg_pendo__events') }}
+    select
+        'int_usage__closed' as roll_up,
+        usage_days.*
+    from {{ ref('int_usage__by_day') }} as usage_days
 
-),
+    union all
 
-tagged_events as (
-
-    select * from {{ ref('int_tagged_events') }}
+    select
+        'int_tagged_usage__closed' as roll_up,
+        usage_days.*
+    from {{ ref('int_tagged_usage__by_day') }} as usage_days
 
 ),
 
@@ -22,59 +26,17 @@ today as (
 
 ),
 
--- By the day's first millisecond: a few hundred conversions between time zones instead
--- of one for each row.
 landed as (
 
-    select
-        'int_usage__closed' as roll_up,
-        day_starts_ms,
-        sum(event_count) as event_count,
-        sum(minutes) as minutes
-    from events
-    where event_count > 0
-    group by day_starts_ms
-
-    union all
-
-    select
-        'int_tagged_usage__closed' as roll_up,
-        day_starts_ms,
-        sum(event_count) as event_count,
-        sum(minutes) as minutes
-    from tagged_events
-    where event_count > 0
-    group by day_starts_ms
-
-),
-
-dated as (
-
-    select
-        *,
-        {{
-            date_in_zone(
-                timestamp_from_millis('day_starts_ms'), var('subscription_time_zone')
-            )
-        }} as usage_on
-
-    from landed
+    select * from days
+    where not is_held
 
 ),
 
 held as (
 
-    select
-        'int_usage__closed' as roll_up,
-        usage_days.*
-    from ({{ held_sums('int_usage__closed') }}) as usage_days
-
-    union all
-
-    select
-        'int_tagged_usage__closed' as roll_up,
-        usage_days.*
-    from ({{ held_sums('int_tagged_usage__closed') }}) as usage_days
+    select * from days
+    where is_held
 
 ),
 
@@ -83,20 +45,20 @@ held as (
 reread as (
 
     select
-        dated.roll_up,
-        dated.usage_on,
-        dated.day_starts_ms
-    from dated
+        landed.roll_up,
+        landed.usage_on,
+        landed.day_starts_ms
+    from landed
     inner join (
         select roll_up, max(usage_on) as held_through from held group by roll_up
     ) as last_held
-        on dated.roll_up = last_held.roll_up
+        on landed.roll_up = last_held.roll_up
     cross join today
     where
-        dated.usage_on <= today.closed_through
+        landed.usage_on <= today.closed_through
         and (
-            dated.usage_on >= last_held.held_through - 3
-            or {{ compared_in_turn('dated.usage_on', 'today.as_of') }}
+            landed.usage_on >= last_held.held_through - 3
+            or {{ compared_in_turn('landed.usage_on', 'today.as_of') }}
         )
 
 ),
@@ -124,30 +86,30 @@ digested as (
 compared as (
 
     select
-        coalesce(dated.roll_up, held.roll_up) as roll_up,
-        coalesce(dated.usage_on, held.usage_on) as usage_on,
-        dated.day_starts_ms,
-        cast(dated.event_count as bigint) as event_count,
-        cast(dated.minutes as bigint) as minutes,
+        coalesce(landed.roll_up, held.roll_up) as roll_up,
+        coalesce(landed.usage_on, held.usage_on) as usage_on,
+        landed.day_starts_ms,
+        landed.event_count,
+        landed.minutes,
         -- Two starts may be of one date when somebody changed the time zone.
-        sum(dated.event_count) over same_day is distinct from held.event_count
-        or sum(dated.minutes) over same_day is distinct from held.minutes
+        sum(landed.event_count) over same_day is distinct from held.event_count
+        or sum(landed.minutes) over same_day is distinct from held.minutes
         or digested.landed_digest is distinct from digested.held_digest
             as is_restated,
         held.usage_on is not null as is_held
 
-    from dated
+    from landed
     full join held
-        on dated.roll_up = held.roll_up
-        and dated.usage_on = held.usage_on
+        on landed.roll_up = held.roll_up
+        and landed.usage_on = held.usage_on
     -- One at most: days are digested by their date.
     left join digested
-        on dated.roll_up = digested.roll_up
-        and dated.usage_on = digested.usage_on
+        on landed.roll_up = digested.roll_up
+        and landed.usage_on = digested.usage_on
     window same_day as (
         partition by
-            coalesce(dated.roll_up, held.roll_up),
-            coalesce(dated.usage_on, held.usage_on)
+            coalesce(landed.roll_up, held.roll_up),
+            coalesce(landed.usage_on, held.usage_on)
     )
 
 )

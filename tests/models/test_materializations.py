@@ -45,6 +45,11 @@ select
     sum(number) + {{% if goes_on %}} (select max(total) from {{{{ this }}}}) {{% else %}} 0 {{% endif %}} as total
 from {{{{ ref('numbers') }}}}"""
 
+# A row for each number, beside those of earlier builds.
+SEEN = """{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='fail') }}
+select number, 'b' as name{% if var('with_more', false) %}, 1 as more{% endif %}
+from {{ ref('numbers') }}"""
+
 
 class Project:
     """The project in a folder, and what it leaves in its warehouse."""
@@ -56,14 +61,18 @@ class Project:
         (folder / "models").mkdir()
         for name, text in MODELS.items():
             (folder / "models" / name).write_text(text)
+        (folder / "models" / "seen.sql").write_text(SEEN)
         self.folder = folder
         self.settings = Settings.model_construct(
             warehouse=folder / "warehouse.duckdb", state=folder / "state", target=folder / "target"
         )
 
-    def build(self, numbers: str, kind: str = "table", after: str = "select 1") -> None:
+    def build(
+        self, numbers: str, *arguments: str, kind: str = "table", after: str = "select 1", with_more: bool = False
+    ) -> None:
         (self.folder / "models" / "total.sql").write_text(TOTAL.format(kind=kind, after=after))
-        Transform(self.settings, self.folder).build(lambda *_: None, "--vars", f"numbers: '{numbers}'")
+        said = f"{{numbers: '{numbers}', with_more: {with_more}}}"
+        Transform(self.settings, self.folder).build(lambda *_: None, "--vars", said, *arguments)
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         with duckdb.connect(self.settings.warehouse) as connection:
@@ -90,6 +99,22 @@ def test_a_table_goes_on_from_the_old_one_which_stays_when_it_cannot_be_made(pro
     project.build("1", kind="view")
     project.build("5")
     assert project.ask("select table_name from duckdb_tables() where table_name like 'total%'") == [("total",)]
+
+
+def test_rows_are_appended_to_a_table_of_the_same_columns(project: Project) -> None:
+    for numbers in ("1, 2", "3"):
+        project.build(numbers)
+    assert project.ask("from main.seen order by number") == [(1, "b"), (2, "b"), (3, "b")]
+    with pytest.raises(
+        TransformError, match=r"columns name, number, and the model now more, name, number.*--full-refresh"
+    ):
+        project.build("4", with_more=True)
+    assert project.ask("select count(*) from main.seen") == [(3,)]
+    project.build("4", "--full-refresh", with_more=True)
+    assert project.ask("from main.seen") == [(4, "b", 1)]
+    with pytest.raises(TransformError, match="seen"):
+        project.build("5")
+    assert project.ask("from main.seen") == [(4, "b", 1)]
 
 
 def test_an_uncompressed_table_keeps_its_contract(project: Project) -> None:

@@ -41,6 +41,8 @@ MODELS = (
     "int_visitors__identified",
     "dim_windows",
     "int_tagged_events",
+    "int_usage__by_day",
+    "int_tagged_usage__by_day",
     "int_landed_days",
     *ROLL_UPS,
     "fct_usage_daily",
@@ -54,6 +56,7 @@ MODELS = (
     "int_accounts__depth",
     "int_poll_responses__counted",
     "int_accounts__surveyed",
+    "int_accounts__members",
     "fct_visitor_metrics",
     "fct_account_metrics",
     "fct_visitor_chosen_usage",
@@ -61,7 +64,7 @@ MODELS = (
 )
 # What a night leaves behind, what reads it, and what the facts are made of.
 LASTING = (*ROLL_UPS, "int_usage__summed")
-READING = {*LASTING, "int_landed_days"}
+READING = {*LASTING, "int_usage__by_day", "int_tagged_usage__by_day", "int_landed_days"}
 RESULTS = (
     "fct_usage_daily",
     "fct_tagged_usage_daily",

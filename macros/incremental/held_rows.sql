@@ -19,13 +19,3 @@ by ref(), because what comes of it decides what that table does next.
         {{ held }}
     {%- endif -%}
 {%- endmacro %}
-
-{#- The days that it holds, with their sums. -#}
-{% macro held_sums(table) -%}
-    select
-        usage_on,
-        sum(event_count) as event_count,
-        sum(minutes) as minutes
-    from {{ held_rows(table, []) }} as held_rows
-    group by usage_on
-{%- endmacro %}
