@@ -197,7 +197,9 @@ class _Connections:
 
     def hang_up(self, scope: Scope, after_sending: bool) -> None:  # noqa: FBT001 - called by its place in an exchange
         """Cut the connection that a request came by, at once or after what was sent has left."""
-        transport = self._open[tuple(scope["client"])]
+        transport = self._open.get(tuple(scope["client"]))
+        if transport is None:  # the client was first
+            return
         if after_sending:
             transport.close()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -270,6 +271,16 @@ def test_an_answer_can_be_unreadable_whether_or_not_the_work_was_done(
     with pytest.raises(ValueError, match=r"."):
         answer.json()
     assert (titles(control)[contact] == f"{how} {after}") is after
+
+
+def test_a_client_that_has_gone_is_not_hung_up_on(
+    control: httpx.Client, hubspot: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant(control, "hubspot", "dropped", delay=0.2)
+    with pytest.raises(httpx.ReadTimeout):
+        hubspot.get(CONTACTS, timeout=0.05)
+    time.sleep(0.5)
+    assert not caplog.records
 
 
 # Logins, locks and rows.
