@@ -11,19 +11,19 @@ tests that hold: for a night, in which they all do, that is as much work as the 
         {{ return({'relations': []}) }}
     {%- endif -%}
 
-    {%- set kept_as = config.get('store_failures_as') or 'table' -%}
     {%- set before = adapter.get_relation(database=database, schema=schema, identifier=model['alias']) -%}
-    {%- if before is not none -%}
-        {%- do adapter.drop_relation(before) -%}
-    {%- endif -%}
-    {%- if load_result('main')['data'][0][0] == 0 -%}
+    {%- set fails = load_result('main')['data'][0][0] > 0 -%}
+    {%- if before is none and not fails -%}
         {{ return({'relations': []}) }}
     {%- endif -%}
-
+    {%- set kept_as = config.get('store_failures_as') or 'table' -%}
     {%- set failures = api.Relation.create(database=database, schema=schema, identifier=model['alias'], type=kept_as) -%}
     {%- call statement('failures', auto_begin=True) -%}
-        {{ get_create_sql(failures, limited) }}
+        {% if before is not none -%}
+        drop {{ before.type }} if exists {{ before }};
+        {% endif -%}
+        {{ get_create_sql(failures, limited) if fails }}
     {%- endcall -%}
     {%- do adapter.commit() -%}
-    {{ return({'relations': [failures]}) }}
+    {{ return({'relations': [failures] if fails else []}) }}
 {% endmaterialization %}
