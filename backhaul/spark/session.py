@@ -54,7 +54,7 @@ def open_session(lake: Path) -> SparkSession:
 
 
 def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
-    """Name every landed table: a view of the Parquet files that are in its newest version."""
+    """Name every landed table: an external table of the Parquet files that are in its newest version."""
     known: dict[tuple[str, str], str] = {}
     for schema in sorted({snapshot.schema for snapshot in landed}):
         name = exp.to_identifier(schema, quoted=True).sql("spark")
@@ -62,24 +62,28 @@ def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
         for row in session.sql(f"show table extended in {name} like '*'").collect():
             known[schema, row.tableName] = row.information
     for snapshot in landed:
-        # A view is analysed when it is made, which reads a file: those of this version stay.
         if not re.search(rf"\b{VERSION}={snapshot.version}\b", known.get((snapshot.schema, snapshot.table), "")):
-            session.sql(
-                f"create or replace view {exp.table_(snapshot.table, snapshot.schema, quoted=True).sql('spark')} "
-                f"tblproperties ('{VERSION}' = '{snapshot.version}') as {_select(snapshot)}"
-            )
+            session.sql(f"drop table if exists {_name(snapshot)}")
+            session.sql(_external_table(snapshot))
 
 
-def _select(snapshot: Snapshot) -> str:
-    if not snapshot.files:
-        columns = ", ".join(
-            f"cast(null as {kind}) as {exp.to_identifier(column, quoted=True).sql('spark')}"
-            for column, kind in snapshot.columns
-        )
-        return f"select {columns} where false"
-    files = ",".join(file.name for file in snapshot.files)
-    path = f"{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}"
-    return f"select * from parquet.{exp.to_identifier(path, quoted=True).sql('spark')}"
+def _external_table(snapshot: Snapshot) -> str:
+    """Say what its columns are, so that no query has to find out from the files: that is a job of its own each time."""
+    columns = ", ".join(
+        f"{exp.to_identifier(column, quoted=True).sql('spark')} {kind}" for column, kind in snapshot.columns
+    )
+    # A path that is not there has no rows.
+    files = ",".join(file.name for file in snapshot.files) or "no files"
+    path = exp.Literal.string(f"{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}").sql("spark")
+    return (
+        # Hive would take the list of files for the name of a folder, and make that.
+        f"create table {_name(snapshot)} ({columns}) using parquet options (path {path}, skipHiveMetadata 'true') "
+        f"tblproperties ('{VERSION}' = '{snapshot.version}')"
+    )
+
+
+def _name(snapshot: Snapshot) -> str:
+    return exp.table_(snapshot.table, snapshot.schema, quoted=True).sql("spark")
 
 
 def _null_stays_null(function: Callable[[str], str]) -> Callable[[str | None], str | None]:
