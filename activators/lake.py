@@ -52,7 +52,7 @@ def read_in_place(lake: Path) -> duckdb.DuckDBPyConnection:
     """Open DuckDB on a lakehouse's own files: a view for each landed table and for each that dbt has made.
 
     Nothing is read before it is asked for, and then no more than the columns and rows that are asked for. It writes
-    nothing.
+    nothing. Of what Spark has no file there is no view: a view of dbt's, and a table of partitions that has none.
     """
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
@@ -66,15 +66,28 @@ def read_in_place(lake: Path) -> duckdb.DuckDBPyConnection:
         empty = f"select {', '.join(columns)} where false"
         _name(connection, snapshot.schema, snapshot.table, snapshot.files, empty)
     for folder in sorted((lake / "warehouse").glob("*.db/*/")):
-        _name(connection, folder.parent.stem, folder.name, sorted(folder.glob("*.parquet")), "")
+        _name(connection, folder.parent.stem, folder.name, files_of(folder), "")
     return connection
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The Parquet files of a table that Spark wrote, in partitions or without; not those that it is still writing."""
+    return sorted([*folder.glob("*.parquet"), *folder.glob("[!._]*=*/*.parquet")])
+
+
+def parquet_rows(files: Sequence[Path]) -> str:
+    """A DuckDB query of Parquet files, at least one. What is in partitions has their column last, as in Spark."""
+    from sqlglot import exp  # noqa: PLC0415  most warehouses are one file, and do without it
+
+    listed = exp.Array(expressions=[exp.Literal.string(str(file)) for file in files]).sql("duckdb")
+    # Told, not guessed: a lakehouse may lie in a folder with an equals sign.
+    return f"from read_parquet({listed}, hive_partitioning = {str('=' in files[0].parent.name).lower()})"
 
 
 def _name(connection: duckdb.DuckDBPyConnection, schema: str, table: str, files: Sequence[Path], empty: str) -> None:
     from sqlglot import exp  # noqa: PLC0415  most warehouses are one file, and do without it
 
-    listed = exp.Array(expressions=[exp.Literal.string(str(file)) for file in files]).sql("duckdb")
-    rows = f"from read_parquet({listed})" if files else empty
+    rows = parquet_rows(files) if files else empty
     if rows:
         connection.execute(f"create schema if not exists {exp.to_identifier(schema, quoted=True).sql('duckdb')}")
         connection.execute(f"create view {exp.table_(table, schema, quoted=True).sql('duckdb')} as {rows}")

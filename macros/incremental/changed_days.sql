@@ -23,12 +23,13 @@ rows that come, and of a day that vanished none comes.
 -#}
 {% macro forget_changed_days(table) -%}
     {%- if is_incremental() -%}
-        delete from {{ this }} where usage_on in (
+        {%- set days -%}
             select usage_on from {{ ref('int_landed_days') }}
             where
                 roll_up = '{{ table }}'
                 and is_changed
-        )
+        {%- endset -%}
+        {{ forgotten_days(this, days) }}
     {%- else -%}
         select 1
     {%- endif -%}

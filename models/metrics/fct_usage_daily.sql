@@ -27,11 +27,24 @@ open as (
 
 daily as (
 
-    select * from closed
+    -- Columns by name: where the day is a partition, it comes last.
+    select
+        visitor_id,
+        account_id,
+        usage_on,
+        event_count,
+        minutes
+    from closed
 
     union all
 
-    select * from open
+    select
+        visitor_id,
+        account_id,
+        usage_on,
+        event_count,
+        minutes
+    from open
 
 )
 

@@ -1,7 +1,6 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='append',
         on_schema_change='fail',
         pre_hook="{{ forget_changed_days('int_usage__closed') }}",
     )

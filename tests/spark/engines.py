@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 from pyspark.sql import SparkSession
 
+from activators.lake import files_of, parquet_rows
 from backhaul.spelling import register
 
 # A row a build.
@@ -59,7 +60,7 @@ def _rows(
     connection: duckdb.DuckDBPyConnection, session: SparkSession, lake: Path, schema: str, name: str
 ) -> duckdb.DuckDBPyRelation:
     """A table from the files that Spark wrote, a view from Spark itself."""
-    files = [str(file) for file in (lake / "warehouse" / f"{schema}.db" / name).glob("*.parquet")]
-    return (
-        connection.read_parquet(files) if files else connection.from_arrow(session.table(f"{schema}.{name}").toArrow())
-    )
+    files = files_of(lake / "warehouse" / f"{schema}.db" / name)
+    if files:
+        return connection.sql(parquet_rows(files))
+    return connection.from_arrow(session.table(f"{schema}.{name}").toArrow())

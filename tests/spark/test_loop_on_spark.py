@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import orjson
 import pytest
 
@@ -15,17 +16,22 @@ if shutil.which("java") is None:
     pytest.skip("needs a Java 17 runtime", allow_module_level=True)
 
 from activators.apply import Run
+from activators.lake import files_of
 from activators.plan import Plan
 from activators.warehouse import open_warehouse
 from backhaul import steps
 from backhaul.settings import Settings
 from backhaul.transform import Transform
-from loaders.lake import LANDING
-from tests.conftest import ROOT, WITHOUT_TESTS, Loop, looping
+from loaders.lake import LANDING, publish
+from tests.conftest import OF_CRMS, ROOT, WITHOUT_TESTS, Loop, looping
 from tests.spark.engines import different_rows, models
 
 # Hundreds of small queries, each of which costs Spark what a large one does.
 pytestmark = pytest.mark.timeout(3600)
+
+
+ROLL_UPS = ("int_usage__closed", "int_tagged_usage__closed")
+DAILY = (*ROLL_UPS, "fct_usage_daily", "fct_tagged_usage_daily", "int_usage__summed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,14 @@ class Looped:
     run: Run
     second: Plan
     duck: Settings
+
+
+def files_by_day(lake: Path, roll_up: str) -> dict[str, list[Path]]:
+    """The files of each day that a roll-up holds."""
+    days: dict[str, list[Path]] = {}
+    for file in files_of(lake / "warehouse" / "metrics.db" / roll_up):
+        days.setdefault(file.parent.name.removeprefix("usage_on="), []).append(file)
+    return days
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +68,7 @@ def looped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looped]:
         plan = loop.plan()
         run = loop.apply(plan)
         loop.load()
-        loop.build(*WITHOUT_TESTS)
+        loop.build(*OF_CRMS, *WITHOUT_TESTS)
         second = loop.plan()
         shutil.copy(settings.warehouse / LANDING, duck.settings.warehouse)
         duck.build(*WITHOUT_TESTS)
@@ -143,3 +157,45 @@ def test_every_rule_of_the_models_holds_on_spark(looped: Looped, monkeypatch: py
     assert outcome.exception is None
     assert singular
     assert results.keys() == manifest["unit_tests"].keys() | singular
+
+
+def test_a_night_writes_the_days_that_changed_and_mends_what_a_build_that_died_left(
+    looped: Looped, tmp_path: Path
+) -> None:
+    from backhaul.spark import open_session  # noqa: PLC0415  the extra
+
+    lake = looped.loop.settings.warehouse
+    before = {name: files_by_day(lake, name) for name in ROLL_UPS}
+    closed = sorted(before["int_usage__closed"].keys() & before["int_tagged_usage__closed"].keys())
+    assert len(closed) > 100
+    restated, vanished, dropped, torn = closed[20], closed[40], closed[60], closed[80]
+    with duckdb.connect(lake / LANDING) as connection:
+        on = "cast(to_timestamp(day / 1000) at time zone 'America/New_York' as date)"
+        for table in ("events", "page_events", "feature_events", "track_events"):
+            last = f"(select max(day) from pendo.{table})"
+            more = f"update pendo.{table} set num_events = num_events + 1"
+            connection.execute(f"{more} where {on} = '{restated}' or day = {last}")
+            connection.execute(f"delete from pendo.{table} where {on} = '{vanished}'")
+    publish(lake)
+    # A build that died had dropped one day and not written it again; of another, it left a file, and Spark not told.
+    session = open_session(lake)
+    for name in ROLL_UPS:
+        file = before[name][torn][0]
+        kept = shutil.copy(file, tmp_path / name)
+        for day in (dropped, torn):
+            session.sql(f"alter table metrics.{name} drop partition (usage_on = '{day}')")
+        file.parent.mkdir()
+        shutil.copy(kept, file.with_name(f"left-{file.name}"))
+
+    looped.loop.build(*WITHOUT_TESTS, "--select", "int_landed_days", *DAILY)
+
+    duck = looped.duck.model_copy(update={"warehouse": tmp_path / "night.duckdb"})
+    shutil.copy(lake / LANDING, duck.warehouse)
+    Transform(duck, ROOT).build(lambda *_: None, *WITHOUT_TESTS, "--select", *(f"+{name}" for name in DAILY))
+    for name in DAILY:
+        count, different = different_rows(session, lake, duck.warehouse, "metrics", name)
+        assert (different, count > 0) == ([], True), name
+    for name, earlier in before.items():
+        later = files_by_day(lake, name)
+        assert earlier.keys() - later.keys() == {vanished}
+        assert {day for day, files in later.items() if files != earlier.get(day)} == {restated, dropped, torn}
