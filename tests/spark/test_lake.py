@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from activators.errors import PlanError
 from activators.lake import snapshots
@@ -19,6 +21,9 @@ pytest.importorskip("deltalake", reason="needs the extra spark: make test-spark"
 
 from loaders.lake import LANDING, publish
 from loaders.values import LoadError
+
+FIRST_DAY = 1739422800000
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -140,3 +145,115 @@ def test_quotation_marks_in_names_and_in_the_path_are_names_like_others(tmp_path
     assert publish(folder) == 2
     assert rows(folder, 'from "c""rm"."peo""ple"') == [("it's",)]
     assert rows(folder, 'select "i""d" from "c""rm"."no""body"') == []
+
+
+def used_lake(folder: Path, visitors: int) -> Path:
+    """A lakehouse with a year of usage that has landed."""
+    folder.mkdir()
+    land(
+        folder,
+        "create schema pendo",
+        "create table pendo.events (day bigint not null, visitor_id varchar, num_events bigint)",
+        f"""
+        insert into pendo.events
+        select {FIRST_DAY} + {DAY_MS} * days.number, md5(days.number || '.' || visitors.number), days.number
+        from range(365) as days (number), range({visitors}) as visitors (number)
+        """,
+    )
+    return folder
+
+
+def day_files(lake: Path) -> dict[Path, set[int]]:
+    """The files of the newest version of the usage, and the days that are in each."""
+    (usage,) = snapshots(lake)
+    found = {}
+    for file in usage.files:
+        days = duckdb.execute(f"select distinct (day - {FIRST_DAY}) // {DAY_MS} from read_parquet(?)", [str(file)])
+        found[file] = {int(day) for (day,) in days.fetchall()}
+    return found
+
+
+def unpublished(lake: Path) -> list[tuple[object, ...]]:
+    """The rows that have landed and are not published, and the other way round."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{lake / LANDING}' as landing (read_only)")
+        files = {"files": [str(file) for file in day_files(lake)]}
+        return connection.execute(
+            """
+            (from landing.pendo.events except all from read_parquet($files))
+            union all (from read_parquet($files) except all from landing.pendo.events)
+            """,
+            files,
+        ).fetchall()
+
+
+def test_of_a_year_of_usage_the_files_of_the_days_that_changed_are_written(tmp_path: Path) -> None:
+    lake = used_lake(tmp_path / "warehouse.lake", visitors=200)
+    assert publish(lake, file_bytes=1) == 1
+    before = day_files(lake)
+    assert len(before) > 5
+    land(
+        lake,
+        f"update pendo.events set num_events = 0 where day = {FIRST_DAY + 300 * DAY_MS} and visitor_id < '8'",
+        f"delete from pendo.events where day = {FIRST_DAY + 301 * DAY_MS}",
+        f"insert into pendo.events values ({FIRST_DAY + 365 * DAY_MS}, 'new', 1)",
+    )
+    assert publish(lake, file_bytes=1) == 1
+    after = day_files(lake)
+    assert unpublished(lake) == []
+    changed = {300, 301}
+    assert {file for file, days in before.items() if file not in after} == {
+        file for file, days in before.items() if days & changed
+    }
+    assert len(before.keys() & after.keys()) > 3
+    assert publish(lake, file_bytes=1) == 0
+
+
+def test_usage_whose_columns_changed_is_published_whole(tmp_path: Path) -> None:
+    lake = used_lake(tmp_path / "warehouse.lake", visitors=2)
+    publish(lake)
+    land(
+        lake,
+        "alter table pendo.events add column app_id bigint",
+        "update pendo.events set app_id = 1 where num_events > 360",
+    )
+    assert publish(lake) == 1
+    assert unpublished(lake) == []
+
+
+def test_a_version_that_cannot_be_committed_leaves_the_last_one(tmp_path: Path) -> None:
+    lake = used_lake(tmp_path / "warehouse.lake", visitors=2)
+    publish(lake)
+    before = day_files(lake)
+    in_the_way = lake / "landing" / "pendo" / "events" / "_delta_log" / "00000000000000000001.json"
+    in_the_way.mkdir()
+    land(lake, f"delete from pendo.events where day = {FIRST_DAY}")
+    with pytest.raises(LoadError, match="cannot be published"):
+        publish(lake)
+    assert day_files(lake) == before
+    in_the_way.rmdir()
+    assert publish(lake) == 1
+    assert unpublished(lake) == []
+
+
+nights = st.lists(
+    st.dictionaries(st.integers(0, 370), st.sampled_from(["gone", "more", "twice"]), max_size=5), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=10)
+@given(nights=nights)
+def test_whatever_changes_what_is_published_is_what_has_landed(
+    tmp_path_factory: pytest.TempPathFactory, nights: list[dict[int, str]]
+) -> None:
+    lake = used_lake(tmp_path_factory.mktemp("nights") / "warehouse.lake", visitors=3)
+    changes = {
+        "gone": "delete from pendo.events where day = {}",
+        "more": "insert into pendo.events values ({}, 'new', 1)",
+        "twice": "insert into pendo.events from pendo.events where day = {}",
+    }
+    publish(lake, file_bytes=1)
+    for night in nights:
+        land(lake, *(changes[change].format(FIRST_DAY + number * DAY_MS) for number, change in night.items()))
+        publish(lake, file_bytes=1)
+        assert unpublished(lake) == []
