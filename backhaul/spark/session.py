@@ -17,6 +17,8 @@ from activators.lake import Snapshot, snapshots
 from backhaul.spelling import spelt_email, spelt_host
 
 VERSION = "backhaul.version"
+# Hive's metastores have columns of 4,000 characters, some of more.
+LONGEST_PATH = 4_000
 CONF = Path(__file__).parent / "conf"
 
 
@@ -54,7 +56,7 @@ def open_session(lake: Path) -> SparkSession:
 
 
 def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
-    """Name every landed table: an external table of the Parquet files that are in its newest version."""
+    """Name every landed table: the Parquet files that are in its newest version."""
     known: dict[tuple[str, str], str] = {}
     for schema in sorted({snapshot.schema for snapshot in landed}):
         name = exp.to_identifier(schema, quoted=True).sql("spark")
@@ -62,24 +64,31 @@ def register_landing(session: SparkSession, landed: Sequence[Snapshot]) -> None:
         for row in session.sql(f"show table extended in {name} like '*'").collect():
             known[schema, row.tableName] = row.information
     for snapshot in landed:
-        if not re.search(rf"\b{VERSION}={snapshot.version}\b", known.get((snapshot.schema, snapshot.table), "")):
-            session.sql(f"drop table if exists {_name(snapshot)}")
-            session.sql(_external_table(snapshot))
+        said = known.get((snapshot.schema, snapshot.table), "")
+        if not re.search(rf"\b{VERSION}={snapshot.version}\b", said):
+            if said:
+                session.sql(f"drop {'view' if 'Type: VIEW' in said else 'table'} {_name(snapshot)}")
+            session.sql(_definition(snapshot))
 
 
-def _external_table(snapshot: Snapshot) -> str:
-    """Say what its columns are, so that no query has to find out from the files: that is a job of its own each time."""
+def _definition(snapshot: Snapshot) -> str:
+    """An external table, which says its columns; of so many files that the catalogue cannot hold their names, a view.
+
+    Of a view's files Spark reads one to find the columns, a job of its own in every query.
+    """
+    # A path that is not there has no rows.
+    files = ",".join(file.name for file in snapshot.files) or "no files"
+    path = f"{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}"
+    version = f"tblproperties ('{VERSION}' = '{snapshot.version}')"
+    if len(path) > LONGEST_PATH:
+        rows = f"select * from parquet.{exp.to_identifier(path, quoted=True).sql('spark')}"
+        return f"create view {_name(snapshot)} {version} as {rows}"
     columns = ", ".join(
         f"{exp.to_identifier(column, quoted=True).sql('spark')} {kind}" for column, kind in snapshot.columns
     )
-    # A path that is not there has no rows.
-    files = ",".join(file.name for file in snapshot.files) or "no files"
-    path = exp.Literal.string(f"{snapshot.folder}/{f'{{{files}}}' if len(snapshot.files) > 1 else files}").sql("spark")
-    return (
-        # Hive would take the list of files for the name of a folder, and make that.
-        f"create table {_name(snapshot)} ({columns}) using parquet options (path {path}, skipHiveMetadata 'true') "
-        f"tblproperties ('{VERSION}' = '{snapshot.version}')"
-    )
+    # Hive would take the names of the files for that of a folder, and make it.
+    options = f"options (path {exp.Literal.string(path).sql('spark')}, skipHiveMetadata 'true')"
+    return f"create table {_name(snapshot)} ({columns}) using parquet {options} {version}"
 
 
 def _name(snapshot: Snapshot) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -16,7 +16,7 @@ if shutil.which("java") is None:
     pytest.skip("needs a Java 17 runtime", allow_module_level=True)
 
 from activators.apply import Run
-from activators.lake import files_of
+from activators.lake import files_of, snapshots
 from activators.plan import Plan
 from activators.warehouse import open_warehouse
 from backhaul import steps
@@ -91,6 +91,27 @@ def test_every_model_has_the_same_rows_in_both_engines(looped: Looped) -> None:
     # Nothing is equal for want of rows.
     for name in ("fct_visitor_metrics", "matches", "record_pairs", "sync_hubspot__contacts", "int_writes__latest"):
         assert counted[name] > 0
+
+
+def test_a_landed_table_of_any_number_of_files_is_named(looped: Looped, tmp_path: Path) -> None:
+    """Of one more version each time, of other numbers of files, and of none at last."""
+    from backhaul.spark import open_session  # noqa: PLC0415  the extra
+    from backhaul.spark.session import register_landing  # noqa: PLC0415
+
+    lake = looped.loop.settings.warehouse
+    session = open_session(lake)
+    (landed,) = [item for item in snapshots(lake) if (item.schema, item.table) == ("pendo", "visitors")]
+    rows = session.table("pendo.visitors").count()
+    assert rows > 0
+    copies = [tmp_path / f"part-00000-{number:036}-c000.snappy.parquet" for number in range(100)]
+    for copy in copies:
+        shutil.copy(landed.files[0], copy)
+    for version, count in enumerate((100, 1, 100, 0)):
+        copied = replace(landed, table="copies", version=version, folder=tmp_path, files=tuple(copies[:count]))
+        register_landing(session, [copied])
+        assert session.table("pendo.copies").count() == count * rows
+        assert session.table("pendo.copies").columns == session.table("pendo.visitors").columns
+    session.sql("drop table pendo.copies")
 
 
 def test_the_plan_is_sent_and_nothing_is_left(looped: Looped) -> None:
