@@ -35,6 +35,7 @@ REASONS = {
     "read_only": "the property is calculated or not ours to write",
     "wrong_type": "the property has another type",
     "too_long": "longer than the property can hold",
+    "too_large": "more digits before the point than the property can hold",
     "not_an_option": "not one of the property's options",
     "null_keeps": "nothing to say, and the column does not clear",
     "already_filled": "filled already, and the column only fills",

@@ -2,8 +2,8 @@
 The decision on each difference, and why. `differences` and `properties` name two CTEs: the rows of a diff model, and those of
 `int_crm_properties` for one object. Yields the CTEs `reasoned` and `decided`.
 
-The order is the policy: what cannot be written, then what must not be cleared, then what somebody else owns, at last what the
-CRM has refused before: the same value is not sent again until the property changes or `backhaul plan --retry-rejected` asks for it.
+The order is the policy: what cannot be written at all, then what must not be cleared or is somebody else's, then what the property cannot
+hold, and at last what a person edited and what the CRM has refused before: the same value is not sent again until the property changes or `backhaul plan --retry-rejected` asks for it.
 -#}
 {% macro decide(differences, properties) -%}
 reasoned as (
@@ -25,6 +25,9 @@ reasoned as (
                 and nullif({{ differences }}.current_value, '') is not null then 'already_filled'
             when {{ differences }}.is_edited_since and {{ differences }}.conflict_policy = 'keep' then 'theirs_wins'
             when length({{ differences }}.desired_value) > {{ properties }}.max_length then 'too_long'
+            when
+                {{ differences }}.family = 'number'
+                and abs(try_cast({{ differences }}.desired_value as double)) >= power(10, {{ properties }}.integer_digits) then 'too_large'
             when
                 {{ differences }}.desired_value is not null
                 and not {{ json_array_contains(properties ~ '.options', differences ~ '.desired_value') }} then 'not_an_option'
@@ -52,7 +55,7 @@ decided as (
         family,
         coalesce(has_left, false) as has_left,
         case
-            when reason in ('missing_property', 'read_only', 'wrong_type', 'too_long', 'not_an_option') then 'invalid'
+            when reason in ('missing_property', 'read_only', 'wrong_type', 'too_long', 'too_large', 'not_an_option') then 'invalid'
             when reason in ('exit_keeps', 'null_keeps', 'already_filled', 'theirs_wins') then 'keep'
             when reason in ('edited_in_crm', 'rejected_before') then 'hold'
             else 'send'

@@ -16,7 +16,8 @@ import pyarrow as pa
 from activators.declarations import _PropertyMeta
 from tests.conftest import ROOT
 
-OURS, LAST_SENT, THEIRS = "ours", "last sent", "theirs"
+# Texts that are numbers, as one of the properties holds.
+OURS, LAST_SENT, THEIRS = "1234", "12", "13"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Case:
     desired: str | None
     last_sent: str | None
     has_left: bool
-    # The property: there, missing, not ours, of another type, too short, without the option.
+    # The property: there, missing, not ours, of another type, too short, of too few digits, without the option.
     property: str
     # The same value was refused before, and perhaps the property has changed since.
     refused: str
@@ -46,7 +47,7 @@ def every_case() -> list[Case]:
         (None, OURS),
         (None, OURS, LAST_SENT),
         (False, True),
-        ("there", "missing", "read only", "of another type", "short", "without the option"),
+        ("there", "missing", "read only", "of another type", "short", "narrow", "without the option"),
         ("never", "as it is", "as it was"),
     )
     return [Case(*policy, *situation) for policy, situation in itertools.product(policies, list(situations))]
@@ -68,6 +69,7 @@ def documented(case: Case) -> str | None:
         "already_filled": not case.has_left and case.write == "fill_empty" and now is not None,
         "theirs_wins": edited and case.on_conflict == "keep",
         "too_long": case.property == "short" and wanted is not None,
+        "too_large": case.property == "narrow" and wanted is not None,
         "not_an_option": case.property == "without the option" and wanted is not None,
         "edited_in_crm": edited and case.on_conflict == "hold",
         "rejected_before": case.refused == "as it is",
@@ -87,6 +89,7 @@ DECISIONS = {
     "already_filled": "keep",
     "theirs_wins": "keep",
     "too_long": "invalid",
+    "too_large": "invalid",
     "not_an_option": "invalid",
     "edited_in_crm": "hold",
     "rejected_before": "hold",
@@ -126,7 +129,7 @@ def decided(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
             select
                 record_id,
                 property,
-                'string' as family,
+                case property when 'narrow' then 'number' else 'string' end as family,
                 current as current_value,
                 desired_value,
                 last_sent as last_sent_value,
@@ -150,9 +153,10 @@ def decided(cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
             select
                 upper(property) as property,
                 property = 'read only' as is_read_only,
-                case property when 'of another type' then 'number' else 'string' end as family,
+                case when property in ('of another type', 'narrow') then 'number' else 'string' end as family,
                 case property when 'short' then 2 end as max_length,
-                case property when 'without the option' then '["theirs"]' else '["ours", "theirs"]' end as options,
+                case property when 'narrow' then 3 end as integer_digits,
+                case property when 'without the option' then '["13"]' else '["1234", "13"]' end as options,
                 'now' as fingerprint
             from (select distinct property from situations)
             where property <> 'missing'
