@@ -148,7 +148,6 @@ compared as (
             not coalesce(written.has_unanswered, false)
             or {{ differs_by('differences.family', 'differences.current_value', 'written.unanswered_value') }}
         ) as is_edited_since,
-        rejected.code as rejected_code,
         rejected.property_fingerprint as rejected_fingerprint,
         rejected.run_id is not null
         and not {{ differs_by('differences.family', 'differences.desired_value', 'rejected.after_value') }}

@@ -23,11 +23,10 @@ with
 carried as (
 
     select
-        event_name,
-        {%- for item in sent if not item.is_own %}
-        bool_or(contains(' ' || properties || ' ', ' {{ item.column }} ')) as has_{{ item.column }},
+        event_name
+        {%- for item in sent if not item.is_own %},
+        bool_or(contains(' ' || properties || ' ', ' {{ item.column }} ')) as has_{{ item.column }}
         {%- endfor %}
-        count(*) as things
     from {{ chosen }}
     group by event_name
 

@@ -14,7 +14,7 @@ import yaml
 from activators.declarations import read_activations, read_manifest
 from backhaul.settings import Settings
 from backhaul.transform import Transform
-from loaders.pendo.events import FINAL_AFTER_DAYS
+from loaders.pendo.events import FINAL_AFTER_DAYS, HISTORY_DAYS
 from tests.conftest import ROOT, Loop
 
 YAML_FILES = sorted(path for folder in ("models", "seeds", "macros") for path in (ROOT / folder).rglob("*.yml"))
@@ -127,6 +127,11 @@ def test_open_days_are_those_that_the_loader_reads_again(manifest: dict[str, Any
     project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
     assert project["vars"]["open_days"] >= FINAL_AFTER_DAYS
     assert "var('open_days')" in manifest["nodes"]["model.backhaul.dim_windows"]["raw_code"]
+
+
+def test_windows_fit_in_the_days_that_the_first_load_reads(manifest: dict[str, Any]) -> None:
+    guard = manifest["nodes"]["test.backhaul.assert_windows_hold_landed_days"]["raw_code"]
+    assert f"2 * windows.window_days > {HISTORY_DAYS}\n" in guard
 
 
 def test_every_column_of_a_metric_says_what_it_is(models: list[dict[str, Any]]) -> None:
