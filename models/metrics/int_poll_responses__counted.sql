@@ -71,9 +71,13 @@ ranked as (
     -- the ids decide, and then what they say, so that each build picks the same one.
     select
         *,
-        -- An NPS rating outside the scale of the question is no rating.
-        case when measure <> 'nps_rating' or number between 0 and 10 then number end
-            as score,
+        -- An NPS rating outside the scale of the question is no rating. Nor has another
+        -- question a scale or a count of seven digits: that is a phone or another number,
+        -- and one of them would be all that the account's mean tells.
+        case
+            when measure = 'nps_rating' then case when number between 0 and 10 then number end
+            when abs(number) < 1000000 then number
+        end as score,
         row_number() over (
             partition by measure, visitor_id
             order by responded_at desc, guide_id, poll_id, account_id, response
