@@ -1,4 +1,7 @@
-{#- Pages and features that an owner, a visitor or an account, used: a row for each, however many rows of usage there are. -#}
+{#-
+Pages and features that an owner, a visitor or an account, used: a row for each, however many rows of usage there are. The page
+allevents is none: it is what Pendo calls events on pages that it does not know.
+-#}
 {% macro distinct_things(used, owner) -%}
     select
         {{ owner }},
@@ -8,7 +11,9 @@
         sum(events_{{ days }}) as events_{{ days }}{{ "," if not loop.last }}
         {% endfor %}
     from {{ used }}
-    where {{ owner }} is not null
+    where
+        {{ owner }} is not null
+        and not (kind = 'page' and tagged_id = 'allevents')
     group by {{ owner }}, kind, tagged_id
 {%- endmacro %}
 
