@@ -33,11 +33,11 @@ one visitor, account or page to another; these numbers are not, however the rows
     group by usage_on
 {%- endmacro %}
 
-{#- Each owner's events and minutes, weighed by two numbers of theirs: it adds up, so rows may be split and summed. -#}
+{#- Each owner's events and minutes, weighed by two numbers of theirs: it adds up, so rows may be split and summed. No minutes are 0. -#}
 {% macro usage_digest(owner) -%}
     sum(
         event_count * cast({{ hash64(owner) }} % 4294967296 as bigint)
-        + minutes * cast({{ hash64(owner) }} % 4294967291 as bigint)
+        + coalesce(minutes, 0) * cast({{ hash64(owner) }} % 4294967291 as bigint)
     )
 {%- endmacro %}
 
