@@ -14,7 +14,10 @@
     {%- elif family == 'boolean' -%} try_cast({{ text }} as boolean)
     {%- elif family in ['date', 'datetime'] -%}
     {#- Sessions run in UTC (profiles.yml), so a timestamp with a zone casts to the same moment without one. #}
-    {%- set moment = "coalesce(" ~ utc_timestamp(text) ~ ", cast(" ~ timestamp_from_millis("try_cast(" ~ text ~ " as bigint)") ~ " as timestamp))" -%}
+    {#- Milliseconds of the years 1 to 9999: an engine stops at those that are past its calendar, and no CRM has them. #}
+    {%- set number = "try_cast(" ~ text ~ " as bigint)" -%}
+    {%- set millis = "case when " ~ number ~ " between -62135596800000 and 253402300799999 then " ~ number ~ " end" -%}
+    {%- set moment = "coalesce(" ~ utc_timestamp(text) ~ ", cast(" ~ timestamp_from_millis("(" ~ millis ~ ")") ~ " as timestamp))" -%}
     {{ moment if family == 'datetime' else "cast(" ~ moment ~ " as date)" }}
     {%- else -%} {{ text }}
     {%- endif -%}

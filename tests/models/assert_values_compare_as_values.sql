@@ -25,6 +25,12 @@ cases as (
         ('datetime', '2026-03-20T09:00:00Z', '2026-03-20T09:00:00.000+0000', true),
         ('datetime', '2026-03-20T09:00:00Z', '1773997200000', true),
         ('datetime', '2026-03-20T09:00:00Z', '2026-03-20T09:00:01Z', false),
+        -- Microseconds and more digits still: a moment of no calendar.
+        ('datetime', '2026-03-20T09:00:00Z', '1773997200000000', false),
+        ('datetime', '1773144000250000000', '1773144000250000000', true),
+        ('datetime', '1773144000250000000', '1773144000250000001', false),
+        ('date', '2026-03-20', '-9223372036854775808', false),
+        ('date', '9999-12-31', '253402300799999', true),
         ('string', '12', '12.0', false),
         ('string', 'a', 'A', false),
         ('string', '', null, true),
