@@ -37,8 +37,9 @@ properties as (
         cast(null as integer) as fraction_digits,
         group_name,
         is_calculated or is_read_only as is_read_only,
+        nullif(options, '[]') as listed_options,
         -- Several values may stand in a checkbox list; only a single choice is one of its options.
-        case when type = 'enumeration' and field_type <> 'checkbox' and options <> '[]' then options end as options
+        type = 'enumeration' and field_type <> 'checkbox' as is_single_choice
     from hubspot_properties
 
     union all
@@ -75,8 +76,9 @@ properties as (
         end as fraction_digits,
         cast(null as string) as group_name,
         not is_updateable as is_read_only,
+        nullif(picklist_values, '[]') as listed_options,
         -- An open picklist would take an unknown value too, and quietly add it to the list.
-        case when type = 'picklist' and picklist_values <> '[]' then picklist_values end as options
+        type = 'picklist' as is_single_choice
     from salesforce_fields
 
     union all
@@ -96,14 +98,26 @@ properties as (
         cast(null as integer) as fraction_digits,
         cast(null as string) as group_name,
         group_name <> 'custom' or is_calculated or is_per_app as is_read_only,
-        cast(null as string) as options
+        cast(null as string) as listed_options,
+        false as is_single_choice
     from pendo_fields
 
 )
 
 select
-    *,
-    -- Changes when anything does that decides whether a value is taken.
+    crm,
+    object,
+    property,
+    type,
+    family,
+    max_length,
+    integer_digits,
+    fraction_digits,
+    group_name,
+    is_read_only,
+    case when is_single_choice then listed_options end as options,
+    -- Changes when anything does that decides whether a value is taken. The CRM checks the options of a list of several
+    -- choices, too.
     md5(
         concat_ws(
             '|',
@@ -112,7 +126,7 @@ select
             coalesce(cast(integer_digits as string), ''),
             coalesce(cast(fraction_digits as string), ''),
             cast(is_read_only as string),
-            coalesce(options, '')
+            coalesce(listed_options, '')
         )
     ) as fingerprint
 from properties
