@@ -134,6 +134,18 @@ def test_windows_fit_in_the_days_that_the_first_load_reads(manifest: dict[str, A
     assert f"2 * windows.window_days > {HISTORY_DAYS}\n" in guard
 
 
+def test_an_nps_has_the_type_of_its_scale_wherever_it_is_passed_on() -> None:
+    """A contract with the type of one scale stops every build with the other."""
+    types: dict[str, str] = {}
+    for file in YAML_FILES:
+        for model in yaml.safe_load(file.read_text()).get("models", []):
+            for column in model.get("columns", []):
+                if column["name"] == "nps_score":
+                    types[model["name"]] = column["data_type"]
+    assert {"fct_account_metrics", "sync_hubspot__companies", "sync_salesforce__accounts"} <= set(types)
+    assert set(types.values()) == {"decimal(5, {{ 1 if var('nps_scale') == 100 else 3 }})"}
+
+
 def test_every_column_of_a_metric_says_what_it_is(models: list[dict[str, Any]]) -> None:
     """The contract makes sure that the table has no other columns."""
     facts = [
