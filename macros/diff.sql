@@ -234,7 +234,11 @@ whether that may be another value than the column's. A landing has a CRM's value
         )
         {%- endif %}
         {%- elif is_text %}
-        {{ as_value(current, family) }} is distinct from cast({{ wanted }} as {{ 'timestamp' if family == 'datetime' else family }})
+        {#- A moment is sent in whole seconds (as_text). #}
+        {{ as_value(current, family) }} is distinct from
+        {% if family == 'datetime' -%} date_trunc('second', cast({{ wanted }} as timestamp))
+        {%- else -%} cast({{ wanted }} as {{ family }})
+        {%- endif %}
         {%- elif family == 'datetime' %}
         date_trunc('second', cast({{ current }} as timestamp)) is distinct from date_trunc('second', cast({{ wanted }} as timestamp))
         {%- else %}
