@@ -249,14 +249,15 @@ def _account(usage: _Usage, number: int, visitors: int, survey: Fields) -> Field
 
 
 def _health(window: Fields, active: int, visitors: int, nps: object) -> Fields:
-    """Give each component's points, and their mean by weight; each step takes the number as people read it, rounded.
+    """Give each component's points, and their mean by weight.
 
-    Unlike the other numbers, these are rounded: points to hundredths, the mean to tenths, halves away from zero.
+    Unlike the other numbers, these are rounded: points to hundredths, their mean to tenths, halves away from zero. The NPS is
+    taken as people read it, rounded to tenths.
     """
     days, features = (Decimal(str(window[name])) for name in ("active_days", "features_used"))
     measured = {
-        "frequency": _rounded(100 * days / HEALTH_DAYS, "0.01"),
-        "breadth": _rounded(Decimal(100 * active) / visitors, "0.01") if visitors else None,
+        "frequency": 100 * days / HEALTH_DAYS,
+        "breadth": Decimal(100 * active) / visitors if visitors else None,
         "depth": features,
         "sentiment": None if nps is None else _rounded(Decimal(str(nps)), "0.1"),
     }

@@ -13,12 +13,14 @@ components as (
 
 ),
 
+-- The value of a component is amount / of_all, which is not divided before the points are rounded.
 measured as (
 
     select
         account_id,
         'frequency' as component,
-        cast(active_days_percent_last_{{ days }} as decimal(18, 2)) as value
+        cast(100 * active_days_last_{{ days }} as decimal(18, 2)) as amount,
+        {{ days }} as of_all
     from accounts
 
     union all
@@ -26,7 +28,8 @@ measured as (
     select
         account_id,
         'breadth' as component,
-        {{ rounded_ratio('100 * active_visitors_last_' ~ days, 'visitor_count', 18, 2) }}
+        cast(100 * active_visitors_last_{{ days }} as decimal(18, 2)) as amount,
+        nullif(visitor_count, 0) as of_all
     from accounts
 
     union all
@@ -34,7 +37,8 @@ measured as (
     select
         account_id,
         'depth' as component,
-        cast(features_used_last_{{ days }} as decimal(18, 2)) as value
+        cast(features_used_last_{{ days }} as decimal(18, 2)) as amount,
+        1 as of_all
     from accounts
 
     union all
@@ -43,7 +47,8 @@ measured as (
     select
         account_id,
         'sentiment' as component,
-        cast(nps_score * {{ 100 // var('nps_scale') }} as decimal(18, 2)) as value
+        cast(nps_score * {{ 100 // var('nps_scale') }} as decimal(18, 2)) as amount,
+        1 as of_all
     from accounts
 
 ),
@@ -56,8 +61,8 @@ scored as (
         components.weight,
         {{
             rounded_ratio(
-                '100 * greatest(0, least(measured.value, components.full_at))',
-                'components.full_at', 5, 2
+                '100 * greatest(0, least(measured.amount, components.full_at * measured.of_all))',
+                'components.full_at * measured.of_all', 5, 2
             )
         }} as points
 
@@ -65,7 +70,9 @@ scored as (
     inner join components
         on measured.component = components.component
     -- What is unknown takes no part, rather than counting as bad.
-    where measured.value is not null
+    where
+        measured.amount is not null
+        and measured.of_all is not null
 
 ),
 
@@ -73,7 +80,7 @@ combined as (
 
     select
         account_id,
-        {{ rounded_ratio('sum(weight * points)', 'sum(weight)', 4, 1) }} as health_score,
+        {{ rounded_ratio('sum(weight * points)', 'sum(weight) filter (where points is not null)', 4, 1) }} as health_score,
         max(points) filter (where component = 'frequency') as frequency_points,
         max(points) filter (where component = 'breadth') as breadth_points,
         max(points) filter (where component = 'depth') as depth_points,
