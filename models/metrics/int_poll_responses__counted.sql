@@ -69,18 +69,19 @@ ranked as (
 
     -- The latest answer is the person's opinion now. Of two at the same millisecond
     -- the ids decide, and then what they say, so that each build picks the same one.
+    -- Engines sort a null differently.
     select
         *,
         -- An NPS rating outside the scale of the question is no rating. Nor has another
         -- question a scale or a count of seven digits: that is a phone or another number,
         -- and one of them would be all that the account's mean tells.
         case
-            when measure = 'nps_rating' then case when number between 0 and 10 then number end
+            when measure = 'nps_rating' and number not between 0 and 10 then null
             when abs(number) < 1000000 then number
         end as score,
         row_number() over (
             partition by measure, visitor_id
-            order by responded_at desc, guide_id, poll_id, account_id, response
+            order by responded_at desc, guide_id, poll_id, coalesce(account_id, ''), response
         ) = 1 as is_latest_of_visitor,
         is_in_survey_window and (
             '{{ var("survey_responses") }}' = 'all'
