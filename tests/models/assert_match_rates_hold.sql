@@ -37,7 +37,8 @@ rates as (
         crm || '.' || object as name,
         run_at,
         product_percent,
-        row_number() over (partition by crm, object order by run_at desc) as age
+        -- An object that the newest run tells nothing of has no part left.
+        run_at = max(run_at) over () as is_newest
     from {{ ref('match_rates') }}
 
 ),
@@ -46,7 +47,7 @@ compared as (
 
     select
         rates.name,
-        max(rates.product_percent) filter (where rates.age = 1) as product_percent,
+        max(rates.product_percent) filter (where rates.is_newest) as product_percent,
         max(rates.product_percent) filter (
             where accepted.accepted_from is null or rates.run_at >= accepted.accepted_from
         ) as best_percent

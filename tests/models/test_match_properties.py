@@ -301,7 +301,23 @@ def dealing(tmp_path_factory: pytest.TempPathFactory) -> Transform:
     return project(tmp_path_factory.mktemp("dealing"), RULES)
 
 
-RATES = "run_at timestamp, crm varchar, object varchar, product_percent decimal(5, 2)"
+# What match_rates is made of, and the rates themselves, with the columns that the test reads.
+RATED = {
+    "int_records": "system varchar, object varchar, record_id varchar",
+    "matches": "crm varchar, object varchar, product_object varchar, product_id varchar, record_id varchar",
+    "match_conflicts": "crm varchar, object varchar, product_object varchar, product_id varchar, record_id varchar",
+    "match_rates": "run_id varchar, run_at timestamp, crm varchar, object varchar, product_object varchar, "
+    "record_count bigint, product_count bigint, matched_count bigint, conflict_record_count bigint, "
+    "conflict_product_count bigint, product_percent decimal(5, 2), record_percent decimal(5, 2)",
+}
+Rate = tuple[str, str, str, float | None]
+
+
+def tell(transform: Transform, *rates: Rate) -> None:
+    """Add rates: when, of which object, and the part."""
+    told = "insert into identity.match_rates (run_at, crm, object, product_percent) values (?, ?, ?, ?)"
+    with duckdb.connect(transform.settings.warehouse) as connection:
+        connection.executemany(told, rates)
 
 
 @pytest.mark.parametrize(
@@ -318,8 +334,6 @@ RATES = "run_at timestamp, crm varchar, object varchar, product_percent decimal(
 )
 def test_a_threshold_that_is_crossed_stops_the_build(rated: Transform, variables: str, *, holds: bool) -> None:
     """Contacts fell from 70 to 60 percent; leads have nobody to match; a misspelt name is no threshold that holds."""
-    with duckdb.connect(rated.settings.warehouse) as connection:
-        connection.execute("delete from identity.match_rates where run_at > '2026-01-02'")
     assert passes(rated, variables) == holds
 
 
@@ -336,8 +350,7 @@ def passes(rated: Transform, variables: str) -> bool:
 def test_a_fall_stays_one_until_somebody_accepts_it(rated: Transform) -> None:
     """The run that fell has left its rate: the build that is started again must not pass for that."""
     five = "match_percent_may_fall_by: 5"
-    with duckdb.connect(rated.settings.warehouse) as connection:
-        connection.execute("insert into identity.match_rates values ('2026-01-03 04:00', 'hubspot', 'contacts', 60)")
+    tell(rated, ("2026-01-03 04:00", "hubspot", "contacts", 60))
     assert not passes(rated, f"{{{five}}}")
     for moment, accepted in (("2026-01-02", True), ("2026-01-01", False), ("2026-01-03 03:00", True)):
         variables = f"{{{five}, match_percent_accepted_from: {{hubspot.contacts: '{moment}'}}}}"
@@ -345,31 +358,72 @@ def test_a_fall_stays_one_until_somebody_accepts_it(rated: Transform) -> None:
     # Of another object, or of none.
     for name in ("salesforce.Lead", "hubspot.contact"):
         assert not passes(rated, f"{{{five}, match_percent_accepted_from: {{{name}: 2026-01-02}}}}")
-    with duckdb.connect(rated.settings.warehouse) as connection:
-        connection.execute("insert into identity.match_rates values ('2026-01-04', 'hubspot', 'contacts', 66)")
+    tell(rated, ("2026-01-04", "hubspot", "contacts", 66))
     assert passes(rated, f"{{{five}}}"), "it has risen again"
-    with duckdb.connect(rated.settings.warehouse) as connection:
-        connection.execute("insert into identity.match_rates values ('2026-01-04 12:00', 'hubspot', 'contacts', null)")
-    assert not passes(rated, f"{{{five}}}"), "nobody to match is a fall, too"
+    tell(rated, ("2026-01-04 12:00", "salesforce", "Lead", 0))
+    assert not passes(rated, f"{{{five}}}"), "the newest run tells nothing of it"
     # What was accepted is no leave to fall further.
-    with duckdb.connect(rated.settings.warehouse) as connection:
-        connection.execute("insert into identity.match_rates values ('2026-01-05', 'hubspot', 'contacts', 54)")
+    tell(rated, ("2026-01-05", "hubspot", "contacts", 54))
     assert not passes(rated, f"{{{five}, match_percent_accepted_from: {{hubspot.contacts: 2026-01-02}}}}")
 
 
-@pytest.fixture(scope="module")
-def rated(tmp_path_factory: pytest.TempPathFactory) -> Transform:
+def test_an_object_whose_last_record_is_gone_has_a_rate_of_nothing(rated: Transform) -> None:
+    """Every contact was archived, and then every account: no run may pass for what an earlier one had."""
+    least = "{match_percent_at_least: {salesforce.Contact: 50}}"
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("delete from identity.match_rates")
+        connection.execute(
+            "insert into identity.int_records values ('pendo', 'visitor', 'v1'), ('pendo', 'account', 'a1'), "
+            "('salesforce', 'Contact', 'c1'), ('salesforce', 'Account', 'k1')"
+        )
+        connection.execute("insert into identity.matches values ('salesforce', 'Contact', 'visitor', 'v1', 'c1')")
+        connection.execute("insert into identity.matches values ('salesforce', 'Account', 'account', 'a1', 'k1')")
+    rate(rated)
+    assert passes(rated, least)
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("delete from identity.int_records where object = 'Contact'")
+        connection.execute("delete from identity.matches where object = 'Contact'")
+    rate(rated)
+    assert not passes(rated, least)
+    assert not passes(rated, "{match_percent_may_fall_by: 5}")
+    with duckdb.connect(rated.settings.warehouse) as connection:
+        connection.execute("delete from identity.int_records where system = 'salesforce'")
+        connection.execute("delete from identity.matches")
+    rate(rated)
+    assert not passes(rated, least)
+    newest = "select object, record_count, product_percent from identity.match_rates where run_at = "
+    told = rows(rated, f"{newest} (select max(run_at) from identity.match_rates) order by all")
+    assert told == [("Contact", 0, 0), ("Lead", 0, 0)]
+    # No rule names accounts, and no record is one: the run before last has told of them last.
+    assert not passes(rated, "{match_percent_at_least: {salesforce.Account: 50}}")
+
+
+def rate(transform: Transform) -> None:
+    kinds = ("--resource-type", "model", "--resource-type", "seed")
+    transform.build(lambda *_: None, "--select", "match_rules", "match_rates", *kinds)
+
+
+@pytest.fixture
+def rated(rating: Transform) -> Transform:
     """The rates of two runs, and the test of them."""
+    with duckdb.connect(rating.settings.warehouse) as connection:
+        for table in RATED:
+            connection.execute(f"delete from identity.{table}")
+    tell(rating, ("2026-01-01", "hubspot", "contacts", 70), ("2026-01-02", "hubspot", "contacts", 60))
+    tell(rating, ("2026-01-02", "salesforce", "Lead", None))
+    return rating
+
+
+@pytest.fixture(scope="module")
+def rating(tmp_path_factory: pytest.TempPathFactory) -> Transform:
+    """A project that is parsed once, with the test of the rates."""
     folder = tmp_path_factory.mktemp("rated")
     transform = project(folder, RULES)
     (folder / "tests/models").mkdir(parents=True)
     shutil.copy(ROOT / "tests/models/assert_match_rates_hold.sql", folder / "tests/models")
     with duckdb.connect(transform.settings.warehouse) as connection:
-        connection.execute(f"create table identity.match_rates ({RATES})")
-        connection.execute(
-            "insert into identity.match_rates values ('2026-01-01', 'hubspot', 'contacts', 70), "
-            "('2026-01-02', 'hubspot', 'contacts', 60), ('2026-01-02', 'salesforce', 'Lead', null)"
-        )
+        for table, columns in RATED.items():
+            connection.execute(f"create table identity.{table} ({columns})")
     return transform
 
 
