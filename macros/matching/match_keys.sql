@@ -59,8 +59,12 @@ filter them where they are landed, and so take every address apart twice.
         where
             (gone.record_id is null or gone.living_id is not null)
             {%- if field.normalisation == 'domain' %}
-            {#- Gmail and friends never identify a company. #}
-            and landed.key_value not in (select {{ normalized('domain', 'domain') }} from {{ free_mail }})
+            {#- Gmail and friends never identify a company. A null among them would leave none. #}
+            and landed.key_value not in (
+                select free_mail.domain
+                from (select {{ normalized('domain', 'domain') }} as domain from {{ free_mail }}) as free_mail
+                where free_mail.domain is not null
+            )
             {%- endif %}
 {%- endmacro %}
 

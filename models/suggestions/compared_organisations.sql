@@ -32,7 +32,8 @@ salesforce_account_details as (
 
 free_mail_domains as (
 
-    select * from {{ ref('free_mail_domains') }}
+    select distinct {{ normalized('domain', 'domain') }} as domain
+    from {{ ref('free_mail_domains') }}
 
 ),
 

@@ -295,10 +295,35 @@ def test_a_rule_that_would_take_one_deal_for_another_stops_the_build(dealing: Tr
         dealing.build(lambda *_: None, *SELECTION)
 
 
+def test_a_remark_among_the_free_mail_domains_hides_no_other_domain_and_is_found(dealing: Transform) -> None:
+    rule = "pendo,account,agent.domain,hubspot,companies,domain,domain"
+    (dealing.root / "seeds/match_rules.csv").write_text(f"{COLUMNS}\ndomain,1,{rule},Test,Test\n")
+    free_mail = dealing.root / "seeds/free_mail_domains.csv"
+    test = ("--select", "free_mail_domains", "assert_free_mail_domains_are_hosts")
+    with duckdb.connect(dealing.settings.warehouse) as connection:
+        connection.execute("insert into hubspot.companies values ('1', 'acme.com'), ('2', 'gmx.de')")
+    for wrong in ("# Germany", "ada@gmx.de", "gmx de", "gmx"):
+        free_mail.write_text(f"domain\n{wrong}\nWWW.GMX.de\n")
+        with pytest.raises(TransformError, match="assert_free_mail_domains_are_hosts"):
+            dealing.build(lambda *_: None, *test)
+    free_mail.write_text("domain\n# Germany\nWWW.GMX.de\n")
+    dealing.build(lambda *_: None, *SELECTION)
+    with duckdb.connect(dealing.settings.warehouse) as connection:
+        register(connection)
+        assert connection.execute("select record_id, key_value from identity.int_keys").fetchall() == [
+            ("1", "acme.com")
+        ]
+    free_mail.write_text("domain\nWWW.GMX.de\nbücher.example\n")
+    assert dealing.build(lambda *_: None, *test) > 0
+
+
 @pytest.fixture(scope="module")
 def dealing(tmp_path_factory: pytest.TempPathFactory) -> Transform:
-    """A project that is parsed once; each test writes a rule of its own."""
-    return project(tmp_path_factory.mktemp("dealing"), RULES)
+    """A project that is parsed once, with the test of one seed; each test writes a rule of its own."""
+    root = tmp_path_factory.mktemp("dealing")
+    (root / "tests/models").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/models/assert_free_mail_domains_are_hosts.sql", root / "tests/models")
+    return project(root, RULES)
 
 
 # What match_rates is made of, and the rates themselves, with the columns that the test reads.
