@@ -452,24 +452,95 @@ def rating(tmp_path_factory: pytest.TempPathFactory) -> Transform:
     return transform
 
 
+OVERRIDE = {
+    "left_system": "pendo",
+    "left_object": "visitor",
+    "left_id": "v1",
+    "right_system": "salesforce",
+    "right_object": "Contact",
+    "right_id": "0035g00000AbCdE",
+    "decision": "match",
+    "decided_by": "RevOps",
+    "reason": "The same person",
+}
+
+
+def decide(root: Path, **changes: str) -> None:
+    """Write a decision on one pair."""
+    row = OVERRIDE | changes
+    (root / "seeds/match_overrides.csv").write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
+
+
+def test_a_decision_or_a_rule_with_an_empty_cell_stops_the_build(deciding: Transform) -> None:
+    decide(deciding.root)
+    deciding.build(lambda *_: None, *SEEDS)
+    for missing in ("left_id", "right_object", "decision", "decided_by", "reason"):
+        decide(deciding.root, **{missing: ""})
+        with pytest.raises(TransformError, match="filled_match_overrides"):
+            deciding.build(lambda *_: None, *SEEDS)
+    decide(deciding.root)
+    rules = deciding.root / "seeds/match_rules.csv"
+    right = rules.read_text()
+    for cells, emptied in ((",email,Test", ",,Test"), (",Test,Test", ",,Test"), (",Contact,", ",,"), (",1,", ",,")):
+        rules.write_text(right.replace(cells, emptied, 1))
+        with pytest.raises(TransformError, match="filled_match_rules"):
+            deciding.build(lambda *_: None, *SEEDS)
+    rules.write_text(right)
+
+
+SEEDS = ("--select", "match_overrides", "match_rules", "--indirect-selection", "cautious")
+
+
 @pytest.mark.parametrize(
-    ("seed", "missing"),
-    [("match_overrides", "decided_by"), ("match_overrides", "reason"), ("match_rules", "decided_by")],
+    ("changes", "holds"),
+    [
+        ({}, True),
+        ({"right_id": "0035g00000AbCdEAAV"}, True),
+        ({"right_id": "0035g00000abcde"}, False),
+        ({"right_object": "Contacts"}, False),
+        ({"left_id": "V1"}, False),
+        ({"left_object": "account"}, False),
+        # Merged, and purged after it was matched.
+        ({"left_id": "merged"}, True),
+        ({"left_id": "purged", "decision": "forbid"}, True),
+    ],
 )
-def test_a_decision_without_who_or_why_stops_the_build(tmp_path: Path, seed: str, missing: str) -> None:
-    transform = project(tmp_path, RULES)
-    decided = {"decided_by": "RevOps", "reason": "The same person", missing: ""}
-    if seed == "match_rules":
-        write_rules(tmp_path, RULES)
-        path = tmp_path / "seeds/match_rules.csv"
-        path.write_text(path.read_text().replace(",Test,Test", f",{decided['decided_by']},{decided['reason']}", 1))
+def test_a_decision_about_a_record_that_never_was_stops_the_build(
+    deciding: Transform, changes: dict[str, str], *, holds: bool
+) -> None:
+    decide(deciding.root, **changes)
+    select = ("--select", "match_overrides", "--resource-type", "seed")
+    deciding.build(lambda *_: None, *select)
+    found = ("--select", "assert_decisions_name_records")
+    if holds:
+        assert deciding.build(lambda *_: None, *found) == 1
     else:
-        (tmp_path / "seeds/match_overrides.csv").write_text(
-            "left_system,left_object,left_id,right_system,right_object,right_id,decision,decided_by,reason\n"
-            f"pendo,visitor,v1,salesforce,Contact,c1,match,{decided['decided_by']},{decided['reason']}\n"
+        with pytest.raises(TransformError, match="assert_decisions_name_records"):
+            deciding.build(lambda *_: None, *found)
+
+
+@pytest.fixture(scope="module")
+def deciding(tmp_path_factory: pytest.TempPathFactory) -> Transform:
+    """A project that is parsed once, with the test of decisions, a visitor and a contact."""
+    root = tmp_path_factory.mktemp("deciding")
+    (root / "tests/models").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/models/assert_decisions_name_records.sql", root / "tests/models")
+    transform = project(root, RULES)
+    pair = "left_system varchar, left_object varchar, left_id varchar, right_system varchar, right_object varchar"
+    with duckdb.connect(transform.settings.warehouse) as connection:
+        connection.execute("create table identity.int_records (system varchar, object varchar, record_id varchar)")
+        connection.execute(f"create table identity.match_changes ({pair}, right_id varchar)")
+        connection.execute(
+            "insert into identity.int_records values ('pendo', 'visitor', 'v1'), "
+            "('salesforce', 'Contact', '0035g00000AbCdEAAV')"
         )
-    with pytest.raises(TransformError, match=f"not_null_{seed}_{missing}"):
-        transform.build(lambda *_: None, "--select", seed)
+        connection.execute(
+            "insert into identity.int_records__gone (system, object, record_id) values ('pendo', 'visitor', 'merged')"
+        )
+        connection.execute(
+            "insert into identity.match_changes values ('pendo', 'visitor', 'purged', 'salesforce', 'Lead', 'l1')"
+        )
+    return transform
 
 
 def test_a_second_match_of_one_record_stops_the_build_and_the_last_matches_stay(tmp_path: Path) -> None:
