@@ -21,4 +21,4 @@ select
         else 'several_' || left_object || 's'
     end as reason
 from candidates
-where left_count > 1 or right_count > 1
+where (left_count > 1 or right_count > 1) and not is_superseded

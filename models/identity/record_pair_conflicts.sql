@@ -19,4 +19,4 @@ select
         else 'several_hubspot_records'
     end as reason
 from candidates
-where left_count > 1 or right_count > 1
+where (left_count > 1 or right_count > 1) and not is_superseded

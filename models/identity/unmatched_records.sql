@@ -43,7 +43,7 @@ known as (
         right_system as system,
         right_object as object,
         right_id as record_id,
-        bool_or(left_count > 1 or right_count > 1) as is_conflict
+        bool_or((left_count > 1 or right_count > 1) and not is_superseded) as is_conflict
     from candidates
     group by all
 
