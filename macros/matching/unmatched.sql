@@ -53,6 +53,19 @@ forbidden as (
     from {{ ref('int_match_overrides__followed') }}
     where left_system = 'pendo' and left_object = '{{ product_object }}' and decision = 'forbid'
 
+),
+
+-- Of one visitor's or account's the first in the order of reasons, which is the last of the alphabet.
+ruled_out as (
+
+    select
+        right_system as crm,
+        left_id as product_id,
+        max(ruled_out) as reason
+    from {{ ref('int_matches__candidates') }}
+    where left_system = 'pendo' and left_object = '{{ product_object }}' and ruled_out is not null
+    group by all
+
 )
 
 select
@@ -61,6 +74,7 @@ select
     case
         when conflicts.product_id is not null then 'conflict'
         when forbidden.product_id is not null then 'forbidden'
+        when ruled_out.reason is not null then ruled_out.reason
         when keys.record_id is null then 'no_key'
         else 'no_record'
     end as reason
@@ -69,6 +83,7 @@ cross join crms
 left join matches on records.record_id = matches.product_id and crms.crm = matches.crm
 left join conflicts on records.record_id = conflicts.product_id and crms.crm = conflicts.crm
 left join forbidden on records.record_id = forbidden.product_id and crms.crm = forbidden.crm
+left join ruled_out on records.record_id = ruled_out.product_id and crms.crm = ruled_out.crm
 left join keys on records.record_id = keys.record_id
 where matches.product_id is null
 {%- endmacro %}

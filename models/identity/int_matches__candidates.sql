@@ -162,59 +162,60 @@ forced as (
 
 ),
 
-standing as (
+forced_left as (
 
-    select * from found
-    where not has_better
-
-    union all
-
-    select doubtful.*
-    from doubtful
-    left join contradicted
-        on
-            doubtful.left_system = contradicted.left_system
-            and doubtful.left_object = contradicted.left_object
-            and doubtful.left_id = contradicted.left_id
-            and doubtful.right_system = contradicted.right_system
-            and doubtful.right_object = contradicted.right_object
-            and doubtful.right_id = contradicted.right_id
-    where contradicted.left_id is null
+    select distinct left_system, left_object, left_id, right_system
+    from forced
 
 ),
 
--- What a person has decided about a pair is not for a key to decide.
-undecided as (
+forced_right as (
 
-    select standing.*
-    from standing
+    select distinct left_system, right_system, right_object, right_id
+    from forced
+
+),
+
+-- What a person has decided about a pair is not for a key to decide; and a person's match ends the matter for both of its sides.
+judged as (
+
+    select
+        found.*,
+        case
+            when forced_left.left_id is not null or forced_right.right_id is not null then 'decided_otherwise'
+            when contradicted.left_id is not null then 'contradicted'
+        end as ruled_out
+    from found
+    left join contradicted
+        on
+            found.left_system = contradicted.left_system
+            and found.left_object = contradicted.left_object
+            and found.left_id = contradicted.left_id
+            and found.right_system = contradicted.right_system
+            and found.right_object = contradicted.right_object
+            and found.right_id = contradicted.right_id
+    left join forced_left
+        on
+            found.left_system = forced_left.left_system
+            and found.left_object = forced_left.left_object
+            and found.left_id = forced_left.left_id
+            and found.right_system = forced_left.right_system
+    left join forced_right
+        on
+            found.left_system = forced_right.left_system
+            and found.right_system = forced_right.right_system
+            and found.right_object = forced_right.right_object
+            and found.right_id = forced_right.right_id
     where
         not exists (
             select 1 from overrides
             where
-                overrides.left_system = standing.left_system
-                and overrides.left_object = standing.left_object
-                and overrides.left_id = standing.left_id
-                and overrides.right_system = standing.right_system
-                and overrides.right_object = standing.right_object
-                and overrides.right_id = standing.right_id
-        )
-        -- A person's match ends the matter for both of its sides.
-        and not exists (
-            select 1 from forced
-            where
-                forced.left_system = standing.left_system
-                and forced.left_object = standing.left_object
-                and forced.left_id = standing.left_id
-                and forced.right_system = standing.right_system
-        )
-        and not exists (
-            select 1 from forced
-            where
-                forced.left_system = standing.left_system
-                and forced.right_system = standing.right_system
-                and forced.right_object = standing.right_object
-                and forced.right_id = standing.right_id
+                overrides.left_system = found.left_system
+                and overrides.left_object = found.left_object
+                and overrides.left_id = found.left_id
+                and overrides.right_system = found.right_system
+                and overrides.right_object = found.right_object
+                and overrides.right_id = found.right_id
         )
 
 ),
@@ -230,7 +231,8 @@ candidates as (
         right_id,
         rule,
         key_value
-    from undecided
+    from judged
+    where ruled_out is null
 
     union all
 
@@ -260,7 +262,8 @@ select
     key_value,
     1 as left_count,
     1 as right_count,
-    false as is_superseded
+    false as is_superseded,
+    cast(null as string) as ruled_out
 from numbered
 -- The only row of its left side, and of its right side.
 where
@@ -269,4 +272,26 @@ where
 
 union all
 
-select * from counted
+select
+    *,
+    cast(null as string) as ruled_out
+from counted
+
+union all
+
+-- No candidates, and told so that nobody takes them for records without a key.
+select
+    left_system,
+    left_object,
+    left_id,
+    right_system,
+    right_object,
+    right_id,
+    rule,
+    key_value,
+    0 as left_count,
+    0 as right_count,
+    false as is_superseded,
+    ruled_out
+from judged
+where ruled_out is not null

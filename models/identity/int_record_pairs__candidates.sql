@@ -3,7 +3,7 @@ with
 found as (
 
     select * from {{ ref('int_matches__candidates') }}
-    where left_system = 'hubspot'
+    where left_system = 'hubspot' and ruled_out is null
 
 ),
 

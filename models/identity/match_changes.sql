@@ -30,11 +30,21 @@ gone as (
 candidates as (
 
     select * from {{ ref('int_matches__candidates') }}
-    where left_system = 'pendo'
+    where left_system = 'pendo' and ruled_out is null
 
     union all
 
-    select * from {{ ref('int_record_pairs__candidates') }}
+    select
+        *,
+        cast(null as string) as ruled_out
+    from {{ ref('int_record_pairs__candidates') }}
+
+),
+
+ruled_out as (
+
+    select * from {{ ref('int_matches__candidates') }}
+    where ruled_out is not null
 
 ),
 
@@ -132,6 +142,7 @@ select
         when overrides.decision = 'forbid' then 'forbidden'
         when candidates.is_superseded then 'contact_preferred'
         when candidates.left_id is not null then 'conflict'
+        when ruled_out.left_id is not null then ruled_out.ruled_out
         else 'no_shared_key'
     end as reason,
     case when compared.change = 'lost' then right_gone.living_object end as living_object,
@@ -164,3 +175,12 @@ left join candidates
         and compared.right_system = candidates.right_system
         and compared.right_object = candidates.right_object
         and compared.right_id = candidates.right_id
+-- Nor is it ruled out more than once.
+left join ruled_out
+    on
+        compared.left_system = ruled_out.left_system
+        and compared.left_object = ruled_out.left_object
+        and compared.left_id = ruled_out.left_id
+        and compared.right_system = ruled_out.right_system
+        and compared.right_object = ruled_out.right_object
+        and compared.right_id = ruled_out.right_id

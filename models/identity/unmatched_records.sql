@@ -11,7 +11,21 @@ records as (
 candidates as (
 
     select * from {{ ref('int_matches__candidates') }}
-    where left_system = 'pendo'
+    where left_system = 'pendo' and ruled_out is null
+
+),
+
+-- Of one record's the first in the order of reasons, which is the last of the alphabet.
+ruled_out as (
+
+    select
+        right_system as system,
+        right_object as object,
+        right_id as record_id,
+        max(ruled_out) as reason
+    from {{ ref('int_matches__candidates') }}
+    where left_system = 'pendo' and ruled_out is not null
+    group by all
 
 ),
 
@@ -69,6 +83,7 @@ select
         -- The person is a contact, too, and that comes first.
         when known.record_id is not null then 'lead_of_a_contact'
         when forbidden.record_id is not null then 'forbidden'
+        when ruled_out.reason is not null then ruled_out.reason
         when keys.record_id is null then 'no_key'
         else 'nobody_in_the_product'
     end as reason
@@ -88,6 +103,11 @@ left join forbidden
         records.system = forbidden.system
         and records.object = forbidden.object
         and records.record_id = forbidden.record_id
+left join ruled_out
+    on
+        records.system = ruled_out.system
+        and records.object = ruled_out.object
+        and records.record_id = ruled_out.record_id
 left join keys
     on
         records.system = keys.system

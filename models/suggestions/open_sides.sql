@@ -43,19 +43,19 @@ sides as (
 
     select 'pendo' as system, 'visitor' as object, visitor_id as record_id, crm as other_system
     from unmatched_visitors
-    where reason in ('forbidden', 'no_key', 'no_record')
+    where reason in ('forbidden', 'decided_otherwise', 'contradicted', 'no_key', 'no_record')
 
     union all
 
     select 'pendo' as system, 'account' as object, account_id as record_id, crm as other_system
     from unmatched_accounts
-    where reason in ('forbidden', 'no_key', 'no_record')
+    where reason in ('forbidden', 'decided_otherwise', 'contradicted', 'no_key', 'no_record')
 
     union all
 
     select crm as system, object, record_id, 'pendo' as other_system
     from unmatched_records
-    where reason in ('forbidden', 'no_key', 'nobody_in_the_product')
+    where reason in ('forbidden', 'decided_otherwise', 'contradicted', 'no_key', 'nobody_in_the_product')
 
     union all
 
