@@ -262,3 +262,14 @@ def test_every_activations_records_are_among_those_that_can_be_mended(manifest: 
     listed = r"\('(\w+)', '(\w+)', '\w+', ref|'(\w+)' as destination,\s+'(\w+)' as object"
     named = [(one[0] or one[2], one[1] or one[3]) for one in re.findall(listed, model["raw_code"])]
     assert sorted(named) == sorted((item.destination, item.object) for item in declared)
+
+
+def test_every_activation_of_properties_is_compared_with_what_was_sent_and_landed(manifest: dict[str, Any]) -> None:
+    """Otherwise reconciliation would not know what it sent, and a record that drops out of its diff would be silent."""
+    nodes = manifest["nodes"]
+    kept = {item.models[0].id for item in read_activations(manifest) if item.kind == "properties"}
+    sent = set(nodes["model.backhaul.int_sent"]["depends_on"]["nodes"])
+    assert {name.replace(".sync_", ".sent_") for name in kept} == sent
+    assert [name for name in kept if name not in nodes[name.replace(".sync_", ".sent_")]["depends_on"]["nodes"]] == []
+    landed = nodes["test.backhaul.assert_every_synced_record_is_landed"]["depends_on"]["nodes"]
+    assert {name for name in landed if name.startswith("model.")} == kept
