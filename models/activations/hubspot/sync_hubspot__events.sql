@@ -27,7 +27,7 @@ contact_keys as (
 ),
 
 -- Nobody whom a person keeps apart or matched with somebody else, or who has several contacts: a new one would be a double.
-unknown as (
+unfound as (
 
     select
         unmatched.visitor_id,
@@ -41,8 +41,8 @@ unknown as (
 -- What is sent to an address reaches whoever has it, and that must not be somebody else.
 strangers as (
 
-    select * from unknown
-    where not exists (select 1 from contact_keys where contact_keys.key_value = unknown.email)
+    select * from unfound
+    where not exists (select 1 from contact_keys where contact_keys.key_value = unfound.email)
 
 )
 
