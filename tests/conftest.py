@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 import httpx
 import hypothesis
 import pytest
+from filelock import FileLock
 from pydantic import SecretStr
 
 from activators.apply import Run
@@ -40,6 +43,46 @@ OF_CRMS = (
     "source:pendo.metadata_fields+ stg_pendo__visitor_metadata+ stg_pendo__account_metadata+",
 )
 CRM_SIDE = (*OF_CRMS, *WITHOUT_UNIT_TESTS)
+
+
+class Shared:
+    """What the workers of one run of the tests make once, and leave to each other."""
+
+    folder: Path
+
+    @classmethod
+    def parsed(cls) -> Path:
+        """Give the file that dbt goes on from when it parses the project: only what a test changes is read again."""
+        from dbt.adapters.duckdb.credentials import DuckDBCredentials  # noqa: PLC0415  most tests do without dbt
+
+        if "path" in (keys := DuckDBCredentials()._connection_keys()):  # noqa: SLF001
+            # dbt reads everything again when the warehouse moves, though nothing it reads tells where that is; and here
+            # each test has its own.
+            placeless = tuple(key for key in keys if key != "path")
+            DuckDBCredentials._connection_keys = lambda _: placeless  # noqa: SLF001
+        made = cls.folder / "target" / "partial_parse.msgpack"
+        with FileLock(cls.folder / "parsed.lock"):
+            if not made.exists():
+                settings = Settings.model_construct(
+                    warehouse=cls.folder / "warehouse.duckdb", state=cls.folder / "state", target=made.parent
+                )
+                Transform(settings, ROOT).parse()
+        return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    Shared.folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    Shared.folder.mkdir(exist_ok=True)
+
+
+def transforming(settings: Settings, root: Path = ROOT) -> Transform:
+    """Run dbt on the project, or on a copy of it; what was parsed before and is the same is not parsed again."""
+    if not settings.manifest.exists():
+        settings.target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Shared.parsed(), settings.target)
+    return Transform(settings, root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +163,7 @@ def looping(  # noqa: PLR0913  each is one circumstance of a world
     ) as sandbox:
         settings = settings_for(sandbox, folder)
         with httpx.Client(base_url=sandbox.urls["control"], timeout=60) as control:
-            yield Loop(sandbox, settings, Transform(settings, ROOT), control)
+            yield Loop(sandbox, settings, transforming(settings), control)
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,9 @@ from activators.plan import Plan, read_changes
 from activators.values import same_value
 from activators.written import read_runs, read_writes
 from backhaul import steps
-from backhaul.transform import Transform
 from sandbox.world import build_world
 from tests.activators.conftest import metadata
-from tests.conftest import AS_OF, CRM_SIDE, ROOT, WITHOUT_UNIT_TESTS, Loop, looping
+from tests.conftest import AS_OF, CRM_SIDE, ROOT, WITHOUT_UNIT_TESTS, Loop, looping, transforming
 from tests.occurrences import Occurrence, sent_events, true_occurrences
 
 OBJECTS = {
@@ -519,7 +518,7 @@ def beside(loop: Loop, project: Path) -> Loop:
     settings = loop.settings.model_copy(
         update={"warehouse": warehouse, "state": project / "state", "target": project / "target"}
     )
-    return Loop(loop.sandbox, settings, Transform(settings, project), loop.control)
+    return Loop(loop.sandbox, settings, transforming(settings, project), loop.control)
 
 
 def test_the_same_declaration_tells_salesforce_the_same_of_its_own_contacts(loop: Loop, tmp_path: Path) -> None:

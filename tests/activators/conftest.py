@@ -166,6 +166,8 @@ def seal(tmp_path: Path) -> Seal:
         warehouse.unlink(missing_ok=True)
         families = {item.name: item.type.family for item in filled.properties}
         with duckdb.connect(str(warehouse)) as connection:
+            # One transaction is one wait for the disk.
+            connection.begin()
             connection.execute("create schema activations; create schema plans")
             connection.execute("create table activations.sync_contacts (contact_id varchar)")
             ids = {row[0] for row in rows} | {
@@ -197,6 +199,7 @@ def seal(tmp_path: Path) -> Seal:
                         for record, name, before, after, *decided in rows
                     ],
                 )
+            connection.commit()
         return seal_plan([declared or filled], warehouse, tmp_path / "plans", NOW)
 
     return make

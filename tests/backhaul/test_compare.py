@@ -35,8 +35,7 @@ from backhaul.compare.selection import affected
 from backhaul.compare.tables import Mover, TableDifference, Transition, compare_tables
 from backhaul.compare.versions import Version
 from backhaul.settings import Settings
-from backhaul.transform import Transform
-from tests.conftest import ROOT, Loop
+from tests.conftest import ROOT, Loop, transforming
 
 PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
 WINDOWED = "macros/metrics/window_metrics.sql"
@@ -129,7 +128,7 @@ def clone(whole: Path, built: Loop, tmp_path: Path) -> Clone:
         update={"warehouse": tmp_path / "warehouse.duckdb", "target": whole / "target", "state": tmp_path / "state"}
     )
     if not (whole / "target").exists():
-        Transform(given_settings, tmp_path / "project").parse()
+        transforming(given_settings, tmp_path / "project").parse()
     return Clone(tmp_path / "project", given_settings)
 
 

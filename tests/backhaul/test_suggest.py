@@ -23,7 +23,7 @@ from backhaul.suggest import SuggestionError, Suggestions, suggest
 from backhaul.suggest.output import write
 from backhaul.transform import Transform, TransformError
 from tests.backhaul.suggesting import BUILD, MODELS, needs_splink, project
-from tests.conftest import ROOT
+from tests.conftest import ROOT, transforming
 
 DOCS = (ROOT / "docs/suggestions.md").read_text()
 # The marketing tool's people, and the sales tool's.
@@ -131,7 +131,7 @@ def off(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The manifest of the project as it comes."""
     folder = tmp_path_factory.mktemp("off")
     settings = Settings.model_construct(warehouse=folder / "w.duckdb", state=folder / "s", target=folder / "t")
-    Transform(settings, ROOT).parse()
+    transforming(settings).parse()
     return read_manifest(settings.manifest)
 
 

@@ -25,10 +25,9 @@ from pyarrow import parquet
 
 from backhaul import steps
 from backhaul.settings import Settings
-from backhaul.transform import Transform
 from loaders import Landing, LoadError, LoadSettings, Wanted, load
 from loaders.files.reading import list_files
-from tests.conftest import ROOT
+from tests.conftest import ROOT, transforming
 
 NEW_YORK = ZoneInfo("America/New_York")
 Row = tuple[Any, ...]
@@ -599,7 +598,7 @@ def test_the_documented_example_works_and_every_metric_is_built_from_it(
         warehouse=tmp_path / "w.duckdb", state=tmp_path / "s", target=tmp_path / "target"
     )
     assert "files" in steps.vendors(settings)
-    transform = Transform(settings, ROOT)
+    transform = transforming(settings)
     transform.parse()
     steps.load(settings, ["files"], lambda *_: None)
     tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")

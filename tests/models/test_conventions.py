@@ -13,9 +13,8 @@ import yaml
 
 from activators.declarations import read_activations, read_manifest
 from backhaul.settings import Settings
-from backhaul.transform import Transform
 from loaders.pendo.events import FINAL_AFTER_DAYS, HISTORY_DAYS
-from tests.conftest import ROOT, Loop
+from tests.conftest import ROOT, Loop, transforming
 
 YAML_FILES = sorted(path for folder in ("models", "seeds", "macros") for path in (ROOT / folder).rglob("*.yml"))
 
@@ -24,7 +23,7 @@ YAML_FILES = sorted(path for folder in ("models", "seeds", "macros") for path in
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("parsed")
     settings = Settings.model_construct(warehouse=folder / "w.duckdb", state=folder / "state", target=folder / "target")
-    Transform(settings, ROOT).parse()
+    transforming(settings).parse()
     return dict(read_manifest(settings.manifest))
 
 

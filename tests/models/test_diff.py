@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from activators.values import same_value
 from backhaul.settings import Settings
-from backhaul.transform import Transform
-from tests.conftest import ROOT
+from tests.conftest import ROOT, transforming
 
 # By property: the column's type, and the family that its values are compared in.
 COLUMNS = {
@@ -185,7 +184,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         for table, columns in TABLES.items():
             connection.execute(f"create schema if not exists {table.partition('.')[0]}")
             connection.execute(f"create table {table} ({columns})")
-    Transform(settings, folder).build(lambda *_: None, "--select", "diff_hubspot__contacts", "--resource-type", "model")
+    transform = transforming(settings, folder)
+    transform.build(lambda *_: None, "--select", "diff_hubspot__contacts", "--resource-type", "model")
     query = (folder / "target/compiled/backhaul/models/plans/diff_hubspot__contacts.sql").read_text()
     with duckdb.connect(settings.warehouse) as connection:
         connection.execute("set TimeZone = 'UTC'")

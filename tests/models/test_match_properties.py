@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from backhaul.settings import Settings
 from backhaul.spelling import register
 from backhaul.transform import Transform, TransformError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, transforming
 
 # Two rules of one priority, and a weaker one; leads by the same address.
 RULES = (
@@ -99,7 +99,7 @@ def project(root: Path, rules: Sequence[tuple[object, ...]]) -> Transform:
             connection.execute(f"create schema {schema}")
         for table, columns in LANDINGS.items():
             connection.execute(f"create table {table} ({columns})")
-    return Transform(settings, root)
+    return transforming(settings, root)
 
 
 LANDINGS = {
@@ -571,7 +571,7 @@ def test_a_second_match_of_one_record_stops_the_build_and_the_last_matches_stay(
         with duckdb.connect(transform.settings.warehouse) as connection:
             connection.execute(people)
         with pytest.raises(TransformError, match="a record has two matches: int_matches__candidates"):
-            Transform(transform.settings, tmp_path).build(lambda *_: None, *SELECTION)
+            transforming(transform.settings, tmp_path).build(lambda *_: None, *SELECTION)
         assert rows(transform, found) == [("v1", "c1")]
 
 

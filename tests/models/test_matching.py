@@ -14,12 +14,11 @@ import httpx
 import numpy as np
 import pytest
 
-from backhaul.transform import Transform
 from sandbox.crm.columns import salesforce_id
 from sandbox.crm.contacts import INBOX, STRANGER, TWO, Contacts
 from sandbox.crm.salesforce import PERSON_IDS
 from sandbox.world import World, build_world
-from tests.conftest import AS_OF, ROOT, Loop, looping
+from tests.conftest import AS_OF, ROOT, Loop, looping, transforming
 
 MATCHING = (
     *("--select", "+unmatched_visitors", "+unmatched_accounts", "+unmatched_records", "+match_rates", "+lost_matches"),
@@ -85,7 +84,7 @@ def matched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         world = build_world(seed, VISITORS[seed], AS_OF, person_accounts=dirty, product_leads=leads)
         planted = plant(loop, world) if dirty else Planted(owners=owners_of_leads(world))
         root = with_deals(folder / "project") if dirty else ROOT
-        matching = Matched(replace(loop, transform=Transform(loop.settings, root)), world, planted)
+        matching = Matched(replace(loop, transform=transforming(loop.settings, root)), world, planted)
         matching.loop.load()
         matching.loop.build(*MATCHING)
         yield matching
