@@ -430,6 +430,26 @@ def test_ctrl_c_says_that_the_same_command_goes_on(
     assert backhaul(copy, "apply", "--yes").returncode == 0
 
 
+def test_a_signal_that_python_meets_in_a_text_it_runs_is_told_by_the_exit_code(
+    copy: dict[str, str], tmp_path: Path
+) -> None:
+    """As dbt's many generated classes are, which it makes while it starts. What is called so, dbt loads."""
+    (tmp_path / "dbt_stopping.py").write_text(
+        "import os, signal, time\n"
+        "from dbt.plugins.manager import dbtPlugin\n"
+        "class Stopping(dbtPlugin):\n"
+        "    def initialize(self):\n"
+        "        exec('os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)')\n"
+        "plugins = [Stopping]\n"
+    )
+    (Path(copy["DBT_TARGET_PATH"]) / "manifest.json").unlink()
+    done = backhaul(copy | {"PYTHONPATH": f"{ROOT}:{tmp_path}"}, "sync", "--yes")
+    assert (done.returncode, done.stdout) == (143, "")
+    assert done.stderr == "backhaul: stopped; the same command goes on where it stopped\n"
+    with duckdb.connect(copy["BACKHAUL_WAREHOUSE"]) as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+
+
 def test_json_is_all_that_stdout_holds_when_dbt_cannot_parse(copy: dict[str, str], tmp_path: Path) -> None:
     project = tmp_path / "project"
     for name in ("models", "macros", "seeds"):

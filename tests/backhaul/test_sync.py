@@ -331,8 +331,9 @@ def test_a_signal_during_the_build_ends_it_and_leaves_the_warehouse_to_others(pr
         wait_for(is_building, running)
         time.sleep(1)
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=60)
-    assert running.returncode == 143
+        said, wrong = running.communicate(timeout=60)
+    assert (running.returncode, said) == (143, "")
+    assert wrong == "backhaul: stopped; the same command goes on where it stopped\n"
     assert project.last()["stopped_by"] == "build: SIGTERM"
     assert project.rows("select 1") == [(1,)]
 
