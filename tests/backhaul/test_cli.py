@@ -42,6 +42,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A loop that is loaded, built and provisioned, with its plan still to be made."""
     with looping(tmp_path_factory.mktemp("cli"), seed=13, visitors=400) as loop:
         env = environment(loop)
+        loop.transform.parse()
         for arguments in (["load"], ["provision"]):
             if arguments == ["provision"]:
                 loop.build(*WITHOUT_TESTS)
