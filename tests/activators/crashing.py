@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import anyio._backends._asyncio  # noqa: F401  which httpx imports when it first calls, and so each fork would
+import httpcore  # noqa: F401  likewise
 import httpx
 import orjson
 import pytest
