@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,10 +100,9 @@ class Transform:
             "--target-path": self.settings.target.resolve(),
             "--log-path": (self.settings.state / "logs").resolve(),
         }
-        with _rarely_collecting():
-            result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(
-                [*arguments, "--log-level", "none", *(str(part) for option in options.items() for part in option)]
-            )
+        result = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(
+            [*arguments, "--log-level", "none", *(str(part) for option in options.items() for part in option)]
+        )
         if not self.settings.on_spark:
             from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
 
@@ -116,22 +113,6 @@ class Transform:
         if not result.success:
             raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
         return result.result
-
-
-@contextmanager
-def _rarely_collecting() -> Iterator[None]:
-    """Let Python seek garbage more rarely: of dbt's half a million objects most live on, and it looks at all of them.
-
-    This spares a tenth of a build's processor time, for a few megabytes.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _copy(manifest: Manifest) -> Manifest:

@@ -251,8 +251,8 @@ def _account(usage: _Usage, number: int, visitors: int, survey: Fields) -> Field
 def _health(window: Fields, active: int, visitors: int, nps: object) -> Fields:
     """Give each component's points, and their mean by weight.
 
-    Unlike the other numbers, these are rounded: points to hundredths, their mean to tenths, halves away from zero. The NPS is
-    taken as people read it, rounded to tenths.
+    Unlike the other numbers, these are rounded: points to hundredths, their mean to tenths, halves away from zero. The
+    NPS is taken as people read it, rounded to tenths.
     """
     days, features = (Decimal(str(window[name])) for name in ("active_days", "features_used"))
     measured = {
