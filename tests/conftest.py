@@ -78,7 +78,10 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def transforming(settings: Settings, root: Path = ROOT) -> Transform:
-    """Run dbt on the project, or on a copy of it; what was parsed before and is the same is not parsed again."""
+    """Run dbt on the project, or on a copy of it; what was parsed before and is the same is not parsed again.
+
+    dbt keeps to that where the warehouse has the usual file name, and dbt_project.yml is the project's own.
+    """
     if not settings.manifest.exists():
         settings.target.mkdir(parents=True, exist_ok=True)
         shutil.copy(Shared.parsed(), settings.target)

@@ -130,7 +130,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 def off(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The manifest of the project as it comes."""
     folder = tmp_path_factory.mktemp("off")
-    settings = Settings.model_construct(warehouse=folder / "w.duckdb", state=folder / "s", target=folder / "t")
+    settings = Settings.model_construct(warehouse=folder / "warehouse.duckdb", state=folder / "s", target=folder / "t")
     transforming(settings).parse()
     return read_manifest(settings.manifest)
 

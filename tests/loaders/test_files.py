@@ -595,7 +595,7 @@ def test_the_documented_example_works_and_every_metric_is_built_from_it(
     place.write("exports/workspaces.csv", "workspace,title,domain\nacme,Acme Inc,acme.example\n")
     monkeypatch.chdir(tmp_path)
     settings = Settings.model_construct(
-        warehouse=tmp_path / "w.duckdb", state=tmp_path / "s", target=tmp_path / "target"
+        warehouse=tmp_path / "warehouse.duckdb", state=tmp_path / "s", target=tmp_path / "target"
     )
     assert "files" in steps.vendors(settings)
     transform = transforming(settings)
