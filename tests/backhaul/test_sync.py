@@ -323,9 +323,9 @@ def test_a_workflow_that_is_cancelled_ends_the_night_in_good_order(project: Proj
 
 def test_a_signal_during_the_build_ends_it_and_leaves_the_warehouse_to_others(project: Project) -> None:
     def is_building() -> bool:
-        # A sync that has just begun has no step yet.
-        steps = next(read_syncs(project.state / "syncs")).steps
-        return bool(steps) and steps[-1].name == "build"
+        # There may be no sync yet, and one that has just begun has no step.
+        newest = next(read_syncs(project.state / "syncs"), None)
+        return newest is not None and bool(newest.steps) and newest.steps[-1].name == "build"
 
     with project.start() as running:
         wait_for(is_building, running)
