@@ -151,9 +151,9 @@ def test_an_nps_has_the_type_of_its_scale_wherever_it_is_passed_on() -> None:
         for model in yaml.safe_load(file.read_text()).get("models", []):
             for column in model.get("columns", []):
                 if column["name"] == "nps_score":
-                    types[model["name"]] = column["data_type"]
+                    types[model["name"]] = column["data_type"].replace("(5, ", "(5,")
     assert {"fct_account_metrics", "sync_hubspot__companies", "sync_salesforce__accounts"} <= set(types)
-    assert set(types.values()) == {"decimal(5, {{ 1 if var('nps_scale') == 100 else 3 }})"}
+    assert set(types.values()) == {"decimal(5,{{ 1 if var('nps_scale') == 100 else 3 }})"}
 
 
 def test_every_column_of_a_metric_says_what_it_is(models: list[dict[str, Any]]) -> None:
