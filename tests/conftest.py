@@ -80,7 +80,8 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
 def transforming(settings: Settings, root: Path = ROOT) -> Transform:
     """Run dbt on the project, or on a copy of it; what was parsed before and is the same is not parsed again.
 
-    dbt keeps to that where the warehouse has the usual file name, and dbt_project.yml is the project's own.
+    dbt keeps to that where the warehouse has the usual file name, and dbt_project.yml is the project's own. Of a copy,
+    it reads the seeds that were the project's own when it was parsed from the project, whatever a test writes later.
     """
     if not settings.manifest.exists():
         settings.target.mkdir(parents=True, exist_ok=True)

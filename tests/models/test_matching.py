@@ -333,7 +333,7 @@ def test_who_is_not_matched_is_unmatched_with_a_reason(matched: Matched) -> None
             )
         )
     )
-    told = {"conflict", "no_key", "no_record", "nobody_in_the_product"}
+    told = {"conflict", "contradicted", "no_key", "no_record", "nobody_in_the_product"}
     assert set(reasons) == (told | {"lead_of_a_contact"} if matched.is_dirty else told)
     unaccounted = loop.rows(
         """
