@@ -32,7 +32,7 @@ class Backhaul(dbtPlugin):
             open_session(warehouse)
 
 
-# What dbt makes, it keeps until it ends. To look through it every 700 objects takes a tenth of a parse and of a build.
+# What dbt makes, it keeps until it ends. To look through it every 700 objects takes up to a tenth of its time.
 gc.set_threshold(50_000, 20, 20)
 
 plugins = [Backhaul]
