@@ -104,15 +104,19 @@ class Transform:
             [*arguments, "--log-level", "none", *(str(part) for option in options.items() for part in option)]
         )
         if not self.settings.on_spark:
-            from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
-
-            # dbt keeps the file open, and DuckDB lets no other process read it meanwhile.
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+            close_warehouse()
         if isinstance(result.exception, KeyboardInterrupt):
             raise result.exception
         if not result.success:
             raise TransformError(f"dbt {arguments[0]}: {_first_failure(result)}; run it by hand to see all")
         return result.result
+
+
+def close_warehouse() -> None:
+    """Close the file that dbt keeps open after a run: DuckDB lets no other process read it meanwhile."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415  dbt takes seconds to import
+
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
 
 
 def _copy(manifest: Manifest) -> Manifest:

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from backhaul.transform import close_warehouse
 from benchmarks.figures import Figure, peak_megabytes, seconds
 
 ROOT = Path(__file__).parents[1]
@@ -262,8 +263,7 @@ def _let_a_night_pass(warehouse: Path, scale: float) -> None:
 
 
 def _build(warehouse: Path) -> _Build:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415 - dbt takes seconds to import
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - dbt takes seconds to import
 
     os.environ["BACKHAUL_WAREHOUSE"] = str(warehouse)
     places = {"--project-dir": ROOT, "--profiles-dir": ROOT, "--target-path": warehouse.with_name("target")}
@@ -280,7 +280,7 @@ def _build(warehouse: Path) -> _Build:
 
     def run() -> None:
         outcome = dbtRunner(callbacks=[note]).invoke(arguments)
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+        close_warehouse()
         results.extend(getattr(outcome.result, "results", ()))
         failed = [f"{one.node.name}: {one.message}" for one in results if one.status in {"error", "fail"}]
         if failed or not outcome.success:

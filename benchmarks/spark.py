@@ -24,6 +24,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from backhaul.transform import close_warehouse
 from benchmarks.metrics import EVENTS, ROOT, SELECTION, _let_a_night_pass, _make
 
 CORES = (1, 2)
@@ -109,8 +110,7 @@ def _build(engine: str, cores: int, events: int) -> Build:
 
 def _timed(folder: Path, arguments: Sequence[str], jvm: int) -> tuple[float, float]:
     """Build the metrics; returns the wall seconds, and the processor seconds of dbt and of the engine."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415  dbt takes seconds to import
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415  dbt takes seconds to import
 
     marks: list[float] = []
 
@@ -127,7 +127,7 @@ def _timed(folder: Path, arguments: Sequence[str], jvm: int) -> tuple[float, flo
         ]
     )
     # It stays open else, and the night has to land in it.
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+    close_warehouse()
     results = getattr(outcome.result, "results", ())
     failed = [f"{one.node.name}: {one.message}" for one in results if one.status in {"error", "fail"}]
     if failed or not outcome.success:

@@ -40,15 +40,7 @@ daily as (
 
     union all
 
-    select
-        visitor_id,
-        account_id,
-        kind,
-        tagged_id,
-        usage_on,
-        event_count,
-        minutes
-    from open
+    select * from open
 
 )
 

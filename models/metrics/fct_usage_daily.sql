@@ -38,13 +38,7 @@ daily as (
 
     union all
 
-    select
-        visitor_id,
-        account_id,
-        usage_on,
-        event_count,
-        minutes
-    from open
+    select * from open
 
 )
 

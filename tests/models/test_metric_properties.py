@@ -23,6 +23,7 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from backhaul.transform import close_warehouse
 from tests.conftest import ROOT
 
 ZONE = ZoneInfo("America/New_York")
@@ -260,15 +261,14 @@ class Compiler:
         return {model: files[model].read_text() for model in MODELS}
 
     def _run(self, *arguments: str) -> None:
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415  dbt takes seconds to import
-        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415  dbt takes seconds to import
 
         os.environ["BACKHAUL_WAREHOUSE"] = str(self.folder / "warehouse.duckdb")
         folders = {"--target-path": self.folder / "target", "--log-path": self.folder}
         places = {"--project-dir": ROOT, "--profiles-dir": ROOT, **folders}
         options = ["--log-level", "none", *(str(part) for place in places.items() for part in place)]
         outcome = dbtRunner().invoke([*arguments, *options])
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        close_warehouse()
         assert outcome.success, outcome.exception or outcome.result
 
 
