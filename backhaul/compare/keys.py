@@ -46,7 +46,11 @@ def declared_keys(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Itera
             continue
         arguments = metadata.get("kwargs", {})
         # A condition makes it a test of some rows only.
-        if metadata.get("name") == "unique" and not test["config"].get("where"):
+        if test["config"].get("where"):
+            continue
+        if metadata.get("name") == "key":
+            yield Key(tuple(arguments.get("columns") or (arguments["column_name"],)))
+        elif metadata.get("name") == "unique":
             name = str(arguments["column_name"])
             yield Key((name,), is_expression=name not in node["columns"])
         elif metadata.get("name") == "unique_combination_of_columns":

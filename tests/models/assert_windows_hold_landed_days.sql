@@ -1,6 +1,6 @@
 -- Days that never landed look like days without usage: every customer would seem to fade.
 -- So today is at most the day of the last landing, and a window with its previous one
--- fits in the 400 days that the first load reads.
+-- fits in the 400 days that the first load reads. There is no today before the first.
 select windows.*
 from {{ ref('dim_windows') }} as windows
 cross join (
@@ -11,5 +11,6 @@ cross join (
 
 ) as landing
 where
-    windows.as_of > landing.landed_on
+    windows.as_of is null
+    or windows.as_of > landing.landed_on
     or 2 * windows.window_days > 400

@@ -1,7 +1,8 @@
-"""How tables, views and failing rows are kept, by a project of three models with the macros of ours."""
+"""How tables, views and failing rows are kept, and what a key is, by a small project with the macros of ours."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -24,9 +25,12 @@ MODELS = {
     "numbers.sql": "{{ config(materialized='view') }} select unnest([{{ var('numbers', '1') }}]) as number",
     "contracted.sql": "{{ config(materialized='table') }} select 'b' as name, sum(number)::bigint as total "
     "from {{ ref('numbers') }}",
+    "pairs.sql": "{{ config(materialized='view') }} select * "
+    "from (values {{ var('pairs', \"('a', 'b')\") }}) as pairs (one, other)",
     "models.yml": """
 models:
-  - {name: numbers, columns: [{name: number, data_tests: [unique]}]}
+  - {name: numbers, columns: [{name: number, data_tests: [key]}]}
+  - {name: pairs, data_tests: [key: {arguments: {columns: [one, other]}}]}
   - name: contracted
     config: {contract: {enforced: true}, meta: {uncompressed: true}}
     constraints: [{type: primary_key, columns: [name]}]
@@ -68,10 +72,10 @@ class Project:
         )
 
     def build(
-        self, numbers: str, *arguments: str, kind: str = "table", after: str = "select 1", with_more: bool = False
+        self, numbers: str, *arguments: str, kind: str = "table", after: str = "select 1", **variables: object
     ) -> None:
         (self.folder / "models" / "total.sql").write_text(TOTAL.format(kind=kind, after=after))
-        said = f"{{numbers: '{numbers}', with_more: {with_more}}}"
+        said = json.dumps({"numbers": numbers, **variables})
         Transform(self.settings, self.folder).build(lambda *_: None, "--vars", said, *arguments)
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
@@ -131,11 +135,26 @@ def test_an_uncompressed_table_keeps_its_contract(project: Project) -> None:
 def test_failing_rows_are_kept_until_they_are_mended(project: Project) -> None:
     project.build("1, 2")
     assert project.failures() == []
-    with pytest.raises(TransformError, match="unique_numbers_number"):
+    with pytest.raises(TransformError, match="key_numbers_number"):
         project.build("1, 2, 2, 2")
-    assert project.ask("from failures.unique_numbers_number") == [(2, 3)]
-    with pytest.raises(TransformError, match="unique_numbers_number"):
+    assert project.ask("from failures.key_numbers_number") == [(2, 3)]
+    with pytest.raises(TransformError, match="key_numbers_number"):
         project.build("3, 3")
-    assert project.ask("from failures.unique_numbers_number") == [(3, 2)]
+    assert project.ask("from failures.key_numbers_number") == [(3, 2)]
     project.build("1, 2")
     assert project.failures() == []
+
+
+def test_a_key_is_whole_and_of_one_row_whatever_its_parts_look_like_together(project: Project) -> None:
+    project.build("1", pairs="('a', 'b c'), ('a b', 'c'), ('b c', 'a')")
+    for pairs, failing in (
+        ("('a', 'b'), ('a', 'c'), ('a', 'b')", [("a", "b", 2)]),
+        ("('a', 'b'), ('a', null)", [("a", None, 1)]),
+        ("(null, null), (null, null)", [(None, None, 2)]),
+    ):
+        with pytest.raises(TransformError, match="key_pairs_one__other"):
+            project.build("1", pairs=pairs)
+        assert project.ask("from failures.key_pairs_one__other") == failing
+    with pytest.raises(TransformError, match="key_numbers_number"):
+        project.build("1, null")
+    assert project.ask("from failures.key_numbers_number") == [(None, 1)]
