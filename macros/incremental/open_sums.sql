@@ -28,14 +28,14 @@ are, so that one sum does for all of these; a shorter one has its own.
 {%- endmacro %}
 
 {#- What the open days add to one of window_sum_columns. -#}
-{% macro open_part(name) -%}
+{% macro open_part(usage, name) -%}
     {%- set days = name.split('_') | last -%}
     {%- if 'open_' ~ name in open_sum_columns() -%}
-        open_{{ name }}
+        {{ usage }}.open_{{ name }}
     {%- elif name.startswith('previous') -%}
         0
     {%- else -%}
-        open_{{ name.removesuffix('_' ~ days) }}
+        {{ usage }}.open_{{ name.removesuffix('_' ~ days) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -3,13 +3,16 @@ What usage in a window means, for visitors and accounts alike. The three macros 
 those without any, and the metrics that people read.
 -#}
 
-{#- The sums of several rows of usage. Minutes and events add up; a day that is active in two rows is one active day. -#}
+{#-
+The sums of several rows of int_usage__summed, closed and open days together. Minutes and events add up; a day that is active in two rows
+is one active day.
+-#}
 {% macro summed_windows(usage) -%}
     {% for name in activity_columns() -%}
     bit_or({{ usage }}.{{ name }}) as {{ name }},
     {% endfor -%}
     {% for name in window_sum_columns() -%}
-    {{ whole_sum(usage ~ '.' ~ name) }} as {{ name }}{{ "," if not loop.last }}
+    {{ whole_sum(usage ~ '.' ~ name ~ ' + ' ~ open_part(usage, name)) }} as {{ name }}{{ "," if not loop.last }}
     {% endfor %}
 {%- endmacro %}
 

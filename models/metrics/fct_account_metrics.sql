@@ -1,14 +1,26 @@
 with
 
-usage as (
+accounts as (
 
-    select * from {{ ref('int_accounts__windowed_usage') }}
+    select * from {{ ref('stg_pendo__accounts') }}
 
 ),
 
-depth as (
+visitors as (
 
-    select * from {{ ref('int_accounts__depth') }}
+    select * from {{ ref('int_visitors__identified') }}
+
+),
+
+usage as (
+
+    select * from {{ ref('int_usage__summed') }}
+
+),
+
+used as (
+
+    select * from {{ ref('int_tagged_usage__windowed') }}
 
 ),
 
@@ -22,10 +34,70 @@ members as (
 
     select * from {{ ref('int_accounts__members') }}
 
+),
+
+summed as (
+
+    select
+        usage.account_id,
+        {% for days in var('window_days') -%}
+        cast(count(*) filter (where ({{ active_days(days, 'usage') }}) > 0) as integer)
+            as active_visitors_{{ days }},
+        {% endfor -%}
+        {{ summed_windows('usage') }}
+    from usage
+    -- Who does not count for themselves does not count for the account.
+    inner join visitors
+        on usage.visitor_id = visitors.visitor_id
+    group by usage.account_id
+
+),
+
+windowed as (
+
+    select
+        accounts.account_id,
+        {{ whole_seconds('accounts.first_visit_at') }} as first_visit_at,
+        {{ whole_seconds('accounts.last_visit_at') }} as last_visit_at,
+        {% for days in var('window_days') -%}
+        coalesce(summed.active_visitors_{{ days }}, 0) as active_visitors_last_{{ days }},
+        {% endfor -%}
+        {{ filled_windows('summed') }}
+    from accounts
+    left join summed
+        on accounts.account_id = summed.account_id
+
+),
+
+metrics as (
+
+    select
+        account_id,
+        first_visit_at,
+        last_visit_at,
+        {% for days in var('window_days') -%}
+        active_visitors_last_{{ days }},
+        {% endfor -%}
+        {{ window_metrics() }}
+    from windowed
+
+),
+
+-- A feature that two people of an account used is one feature.
+things as (
+
+    {{ distinct_things('used', 'account_id') }}
+
+),
+
+depth as (
+
+    {{ counted_things('things', 'account_id') }}
+
 )
 
 select
-    usage.*,
+    metrics.*,
     {{ depth_columns('depth') }},
     coalesce(members.visitor_count, 0) as visitor_count,
     surveyed.nps_score,
@@ -33,10 +105,10 @@ select
     surveyed.poll_average,
     cast(coalesce(surveyed.poll_response_count, 0) as integer) as poll_response_count,
     cast(coalesce(surveyed.poll_reject_count, 0) as integer) as poll_reject_count
-from usage
+from metrics
 left join depth
-    on usage.account_id = depth.account_id
+    on metrics.account_id = depth.account_id
 left join members
-    on usage.account_id = members.account_id
+    on metrics.account_id = members.account_id
 left join surveyed
-    on usage.account_id = surveyed.account_id
+    on metrics.account_id = surveyed.account_id

@@ -1,20 +1,74 @@
 with
 
-usage as (
+visitors as (
 
-    select * from {{ ref('int_visitors__windowed_usage') }}
+    select * from {{ ref('int_visitors__identified') }}
 
 ),
 
-depth as (
+usage as (
 
-    select * from {{ ref('int_visitors__depth') }}
+    select * from {{ ref('int_usage__summed') }}
+
+),
+
+used as (
+
+    select * from {{ ref('int_tagged_usage__windowed') }}
 
 ),
 
 responses as (
 
     select * from {{ ref('int_poll_responses__counted') }}
+
+),
+
+-- Of all accounts of a visitor, and of activity without one.
+summed as (
+
+    select
+        usage.visitor_id,
+        {{ summed_windows('usage') }}
+    from usage
+    group by usage.visitor_id
+
+),
+
+windowed as (
+
+    select
+        visitors.visitor_id,
+        {{ whole_seconds('visitors.first_visit_at') }} as first_visit_at,
+        {{ whole_seconds('visitors.last_visit_at') }} as last_visit_at,
+        {{ filled_windows('summed') }}
+    from visitors
+    left join summed
+        on visitors.visitor_id = summed.visitor_id
+
+),
+
+metrics as (
+
+    select
+        visitor_id,
+        first_visit_at,
+        last_visit_at,
+        {{ window_metrics() }}
+    from windowed
+
+),
+
+-- A page that a visitor saw in two accounts is one page.
+things as (
+
+    {{ distinct_things('used', 'visitor_id') }}
+
+),
+
+depth as (
+
+    {{ counted_things('things', 'visitor_id') }}
 
 ),
 
@@ -36,14 +90,14 @@ survey as (
 )
 
 select
-    usage.*,
+    metrics.*,
     {{ depth_columns('depth') }},
     survey.latest_nps_rating,
     {{ whole_seconds('survey.latest_nps_response_at') }} as latest_nps_response_at,
     survey.latest_nps_comment,
     survey.latest_poll_response
-from usage
+from metrics
 left join depth
-    on usage.visitor_id = depth.visitor_id
+    on metrics.visitor_id = depth.visitor_id
 left join survey
-    on usage.visitor_id = survey.visitor_id
+    on metrics.visitor_id = survey.visitor_id

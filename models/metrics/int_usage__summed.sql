@@ -108,21 +108,24 @@ trusted as (
 
 ),
 
--- What a day adds to each sum of the closed days, or takes from it: 1, 0 or -1. An open day may be another
--- tomorrow and is summed apart.
+-- What a day adds to each sum of the closed days, or takes from it: 1 or -1. An open day may be another tomorrow and is
+-- summed apart. What a day does not touch is null and not 0: to add nothing costs less than to add 0.
 moves as (
 
     select
         usage_days.usage_on,
         {% for days in var('window_days') -%}
-        {{ in_window('today.as_of', days, 'today.closed_through') }}
-        - {{ in_window('trusted.as_of', days, 'trusted.closed_through') }} as current_{{ days }},
-        {{ in_previous_window('today.as_of', days, 'today.closed_through') }}
-        - {{ in_previous_window('trusted.as_of', days, 'trusted.closed_through') }}
-            as previous_{{ days }},
+        nullif(
+            {{ in_window('today.as_of', days, 'today.closed_through') }}
+            - {{ in_window('trusted.as_of', days, 'trusted.closed_through') }}, 0
+        ) as current_{{ days }},
+        nullif(
+            {{ in_previous_window('today.as_of', days, 'today.closed_through') }}
+            - {{ in_previous_window('trusted.as_of', days, 'trusted.closed_through') }}, 0
+        ) as previous_{{ days }},
         {% endfor -%}
         {% for name in open_sums -%}
-        {{ in_open_sum(name, 'today.as_of') }} as {{ name }},
+        nullif({{ in_open_sum(name, 'today.as_of') }}, 0) as {{ name }},
         {% endfor -%}
         {% for name in words -%}
         {{
@@ -162,11 +165,11 @@ moved as (
         on usage.usage_on = moves.usage_on
     where
         {% for days in var('window_days') -%}
-        moves.current_{{ days }} <> 0
-        or moves.previous_{{ days }} <> 0
+        moves.current_{{ days }} is not null
+        or moves.previous_{{ days }} is not null
         or {% endfor -%}
         {% for name in words -%}
-        moves.{{ name }} <> 0{{ " or " if not loop.last }}
+        moves.{{ name }} is not null{{ " or " if not loop.last }}
         {%- endfor %}
 
 ),
@@ -202,7 +205,7 @@ aged as (
         {{ name }},
         {% endfor -%}
         {% for name in open_sums -%}
-        0 as {{ name }}{{ "," if not loop.last }}
+        null as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from kept
 
@@ -224,10 +227,10 @@ summed as (
         visitor_id,
         account_id,
         {% for name in words -%}
-        bit_or({{ name }}) as {{ name }},
+        coalesce(bit_or({{ name }}), 0) as {{ name }},
         {% endfor -%}
         {% for name in sums + (open_sums | list) -%}
-        {{ whole_sum(name) }} as {{ name }}{{ "," if not loop.last }}
+        coalesce({{ whole_sum(name) }}, 0) as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from combined
     group by visitor_id, account_id

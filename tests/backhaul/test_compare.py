@@ -206,7 +206,7 @@ def test_a_changed_metric_is_counted_exactly(clone: Clone) -> None:
     assert example is not None
     assert told.splitlines() == example[1].splitlines()
     assert len(markdown(found)) < 65_536
-    assert json.loads(json.dumps(comparison_json(found)))["tables"][0]["name"] == "int_visitors__windowed_usage"
+    assert json.loads(json.dumps(comparison_json(found)))["tables"][0]["name"] == "fct_visitor_metrics"
 
 
 def test_a_changed_seed_and_a_new_column_are_followed_to_the_activations(clone: Clone) -> None:
@@ -278,7 +278,7 @@ def test_a_version_that_cannot_be_built_is_named_and_leaves_nothing(clone: Clone
     (clone.root / WINDOWED).write_text(good)
     with pytest.raises(
         CompareError,
-        match=r"HEAD cannot be built: dbt build: int_(visitors|accounts)__windowed_usage: .*no_such_column",
+        match=r"HEAD cannot be built: dbt build: fct_(visitor|account)_metrics: .*no_such_column",
     ):
         clone.compare("HEAD")
     assert clone.schemas() == set()
@@ -518,6 +518,9 @@ def test_keys_are_read_from_constraints_then_tests_then_the_configuration() -> N
         "3": tested("unique", column_name="a", where="b > 0"),
         "4": tested("unique_combination_of_columns", combination_of_columns=["b", "a"]),
         "5": tested("not_null", column_name="a"),
+        "6": tested("key", columns=["a", "c"]),
+        "7": tested("key", column_name="c"),
+        "8": tested("key", columns=["c", "b"], where="b > 0"),
     }
     assert list(declared_keys({"nodes": tests}, node)) == [
         Key(("a",)),
@@ -525,6 +528,8 @@ def test_keys_are_read_from_constraints_then_tests_then_the_configuration() -> N
         Key(("a || b",), is_expression=True),
         Key(("b",)),
         Key(("b", "a")),
+        Key(("a", "c")),
+        Key(("c",)),
         Key(("b",)),
     ]
 

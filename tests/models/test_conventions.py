@@ -176,12 +176,7 @@ def test_every_column_of_a_metric_says_what_it_is(models: list[dict[str, Any]]) 
 # made of them have contracts with a column for each.
 MADE_BY_MACROS = {
     "int_usage__summed",
-    "int_usage__windowed",
-    "int_visitors__windowed_usage",
-    "int_accounts__windowed_usage",
     "int_tagged_usage__windowed",
-    "int_visitors__depth",
-    "int_accounts__depth",
 }
 # Likewise: from the properties that a sync model declares, which dbt does not show to a unit test.
 MADE_FROM_PROPERTIES = {"stg_pendo__visitor_metadata", "stg_pendo__account_metadata"}

@@ -49,12 +49,7 @@ MODELS = (
     "fct_usage_daily",
     "fct_tagged_usage_daily",
     "int_usage__summed",
-    "int_usage__windowed",
-    "int_visitors__windowed_usage",
-    "int_accounts__windowed_usage",
     "int_tagged_usage__windowed",
-    "int_visitors__depth",
-    "int_accounts__depth",
     "int_poll_responses__counted",
     "int_accounts__surveyed",
     "int_accounts__members",
@@ -500,7 +495,7 @@ def test_usage_is_what_a_plain_count_says(compiled: Compiled, rows: tuple[Event,
             for days in (30, 90, 180)
             for column in (f"active_days_last_{days}", f"minutes_last_{days}", f"events_last_{days}")
         ]
-        query = f"select visitor_id, {', '.join(names)} from metrics.int_visitors__windowed_usage"
+        query = f"select visitor_id, {', '.join(names)} from metrics.fct_visitor_metrics"
         said = {row[0]: row[1:] for row in warehouse.ask(query)}
     for visitor, values in said.items():
         expected: list[int] = []
@@ -516,5 +511,5 @@ def test_a_visitor_of_every_day_is_active_on_every_day(compiled: Compiled) -> No
         warehouse.land(Night(0, rows))
         warehouse.build()
         query = "select active_days_last_30, active_days_last_90, active_days_last_180 from metrics.{}"
-        for model in ("int_visitors__windowed_usage", "int_accounts__windowed_usage"):
+        for model in ("fct_visitor_metrics", "fct_account_metrics"):
             assert (30, 90, 180) in warehouse.ask(query.format(model))
