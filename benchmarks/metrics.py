@@ -3,7 +3,8 @@
 `BENCH_SCALE` is the share of the full size, 1 unless it is set. What is timed is the wall time from the start of dbt's
 first node to the end of its last, data tests included, with the threads of profiles.yml; dbt's own start is left out,
 and told. Days are landed newest first, as the loader does, and a night lands the open days again with none of their
-rows as they were: the hardest case. Tables of tagged pages and features, and of answers to surveys, are empty, as the
+rows as they were: the hardest case. A night takes seconds, which a busy moment doubles: there are three in a row, and
+the one in the middle counts. Tables of tagged pages and features, and of answers to surveys, are empty, as the
 statement reads the table of events alone.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -24,7 +26,8 @@ from benchmarks.figures import Figure, peak_megabytes, seconds
 ROOT = Path(__file__).parents[1]
 EVENTS, VISITORS, ACCOUNTS = 50_000_000, 1_000_000, 20_000
 DAYS = 400
-AS_OF, NEXT_DAY = "2026-03-20", "2026-03-21"
+AS_OF = date(2026, 3, 20)
+NIGHTS = 3
 ZONE = "America/New_York"
 WINDOWS = (30, 90, 180)
 # dbt and DuckDB as they are, and 200 bytes for each event: a full build groups all days of all visitors at once.
@@ -164,9 +167,12 @@ def metrics() -> list[Figure]:
         # Before the statement, which takes memory of its own. A night takes less than the full build.
         peak = peak_megabytes()
         hand = _compare_by_hand(warehouse, AS_OF)
-        _let_a_night_pass(warehouse, scale)
-        nightly = _build(warehouse)
-        _compare_by_hand(warehouse, NEXT_DAY)
+        nights = []
+        for night in range(1, NIGHTS + 1):
+            _let_a_night_pass(warehouse, scale, night)
+            nights.append(_build(warehouse))
+        _compare_by_hand(warehouse, AS_OF + timedelta(days=NIGHTS))
+        nightly = sorted(nights, key=lambda build: build.seconds)[NIGHTS // 2]
     detail = {
         "events": int(EVENTS * scale),
         "visitors": int(VISITORS * scale),
@@ -196,6 +202,7 @@ def metrics() -> list[Figure]:
                 **detail,
                 "at_most": 0.1,
                 "nightly_seconds": nightly.seconds,
+                "each_night_seconds": " ".join(f"{night.seconds:.1f}" for night in nights),
                 "slowest": nightly.slowest,
                 "of_processor_seconds": nightly.processor_seconds / full.processor_seconds,
                 "nightly_processor_seconds": nightly.processor_seconds,
@@ -251,14 +258,14 @@ def _insert_days(connection: duckdb.DuckDBPyConnection, scale: float, *, newest:
     connection.execute(statement)
 
 
-def _let_a_night_pass(warehouse: Path, scale: float) -> None:
-    """Land a night: yesterday, and the nine days before it again, which say something else now."""
+def _let_a_night_pass(warehouse: Path, scale: float, night: int) -> None:
+    """Land one more day, and the nine days before it again, which say something else now."""
     with _opened(warehouse) as connection:
         connection.execute(
             "delete from pendo.events where "
-            f"cast(to_timestamp(day / 1000) at time zone '{ZONE}' as date) >= date '{AS_OF}' - 9"
+            f"cast(to_timestamp(day / 1000) at time zone '{ZONE}' as date) >= date '{AS_OF}' + {night - 10}"
         )
-        _insert_days(connection, scale, newest=0, days=10)
+        _insert_days(connection, scale, newest=1 - night, days=10)
         connection.execute("update pendo.reads set read_at = read_at + interval 1 day")
 
 
@@ -316,7 +323,7 @@ def _handwritten(as_of: str) -> str:
     return HANDWRITTEN.format(zone=ZONE, as_of="AS_OF", **parts).replace("date 'AS_OF'", as_of)
 
 
-def _compare_by_hand(warehouse: Path, as_of: str) -> _Spent:
+def _compare_by_hand(warehouse: Path, as_of: date) -> _Spent:
     """Time the statement; AssertionError if the models have another row, or another number of one."""
     names = ("active_days", "active_days_percent", "minutes", "events", "events_per_active_day", "usage_trend_percent")
     said = [f"{name}_last_{n}" for n in WINDOWS for name in (*names, "usage_trend_reason")]

@@ -89,7 +89,7 @@ def _build(engine: str, cores: int, events: int) -> Build:
         if engine == "duckdb":
             _make(warehouse, events / EVENTS)
             first = _timed(Path(folder), arguments, jvm=0)
-            _let_a_night_pass(warehouse, events / EVENTS)
+            _let_a_night_pass(warehouse, events / EVENTS, night=1)
             night = _timed(Path(folder), arguments, jvm=0)
         else:
             from backhaul.spark import open_session  # noqa: PLC0415  the extra
@@ -101,7 +101,7 @@ def _build(engine: str, cores: int, events: int) -> Build:
             os.environ["PYSPARK_SUBMIT_ARGS"] = f"--master local[{cores}] pyspark-shell"
             jvm = open_session(warehouse).sparkContext._gateway.proc.pid  # noqa: SLF001  no other way to know it
             first = _timed(Path(folder), arguments, jvm)
-            _let_a_night_pass(warehouse / LANDING, events / EVENTS)
+            _let_a_night_pass(warehouse / LANDING, events / EVENTS, night=1)
             publish(warehouse)
             open_session(warehouse)
             night = _timed(Path(folder), arguments, jvm)
