@@ -1,8 +1,16 @@
 with
 
+-- Not from staging, as int_usage__by_day.
 events as (
 
-    select * from {{ ref('int_tagged_events') }}
+    {% for table in ['page_events', 'feature_events', 'track_events'] -%}
+    select
+        day as day_starts_ms,
+        num_events as event_count,
+        num_minutes as minutes
+    from {{ source('pendo', table) }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 
 ),
 
