@@ -1,24 +1,8 @@
 {#-
-Pages and features that an owner, a visitor or an account, used: a row for each, however many rows of usage there are. The page
-allevents is none: it is what Pendo calls events on pages that it does not know.
+How many pages and features each owner, a visitor or an account, used in each window: one row per owner. A thing counts once, however many
+rows of usage there are. The page allevents is none: it is what Pendo calls events on pages that it does not know.
 -#}
-{% macro distinct_things(used, owner) -%}
-    select
-        {{ owner }},
-        kind,
-        tagged_id,
-        {% for days in var('window_days') -%}
-        sum(events_{{ days }}) as events_{{ days }}{{ "," if not loop.last }}
-        {% endfor %}
-    from {{ used }}
-    where
-        {{ owner }} is not null
-        and not (kind = 'page' and tagged_id = 'allevents')
-    group by {{ owner }}, kind, tagged_id
-{%- endmacro %}
-
-{#- How many of them there are in each window, a row for each owner. -#}
-{% macro counted_things(things, owner) -%}
+{% macro counted_things(used, owner) -%}
     select
         {{ owner }},
         {% for days in var('window_days') -%}
@@ -27,7 +11,20 @@ allevents is none: it is what Pendo calls events on pages that it does not know.
         cast(count(*) filter (where kind = 'feature' and events_{{ days }} > 0) as integer)
             as features_used_last_{{ days }}{{ "," if not loop.last }}
         {% endfor %}
-    from {{ things }}
+    from (
+        select
+            {{ owner }},
+            kind,
+            tagged_id,
+            {% for days in var('window_days') -%}
+            sum(events_{{ days }}) as events_{{ days }}{{ "," if not loop.last }}
+            {% endfor %}
+        from {{ used }}
+        where
+            {{ owner }} is not null
+            and not (kind = 'page' and tagged_id = 'allevents')
+        group by {{ owner }}, kind, tagged_id
+    ) as things
     group by {{ owner }}
 {%- endmacro %}
 

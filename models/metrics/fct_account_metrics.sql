@@ -84,15 +84,9 @@ metrics as (
 ),
 
 -- A feature that two people of an account used is one feature.
-things as (
-
-    {{ distinct_things('used', 'account_id') }}
-
-),
-
 depth as (
 
-    {{ counted_things('things', 'account_id') }}
+    {{ counted_things('used', 'account_id') }}
 
 )
 

@@ -60,15 +60,9 @@ metrics as (
 ),
 
 -- A page that a visitor saw in two accounts is one page.
-things as (
-
-    {{ distinct_things('used', 'visitor_id') }}
-
-),
-
 depth as (
 
-    {{ counted_things('things', 'visitor_id') }}
+    {{ counted_things('used', 'visitor_id') }}
 
 ),
 

@@ -513,3 +513,16 @@ def test_a_visitor_of_every_day_is_active_on_every_day(compiled: Compiled) -> No
         query = "select active_days_last_30, active_days_last_90, active_days_last_180 from metrics.{}"
         for model in ("fct_visitor_metrics", "fct_account_metrics"):
             assert (30, 90, 180) in warehouse.ask(query.format(model))
+
+
+def test_windows_need_a_landing(compiled: Compiled) -> None:
+    file = ROOT / "tests" / "models" / "assert_windows_hold_landed_days.sql"
+    guard = file.read_text().replace("{{ ref('dim_windows') }}", "metrics.dim_windows")
+    guard = guard.replace("{{ ref('stg_pendo__reads') }}", "staging.stg_pendo__reads")
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, ()))
+        warehouse.build()
+        assert warehouse.ask(guard) == []
+        warehouse.ask("delete from pendo.reads")
+        warehouse.build()
+        assert len(warehouse.ask(guard)) == 3
