@@ -1066,9 +1066,9 @@ def test_two_hundred_calls_at_once_lose_nothing(account: Account) -> None:
 
     answers = asyncio.run(drive())
     assert Counter(answer.status_code for answer in answers) == {201: 101, 409: 9, 200: 90}
-    kept = {str(record["id"]): record["properties"] for record in store.records("contacts")}
+    kept: dict[str, Any] = {str(record["id"]): record["properties"] for record in store.records("contacts")}
     assert len(kept) == 201
-    assert [kept[str(number)]["jobtitle"] for number in range(101, 191)] == [str(n) for n in range(101, 191)]  # type: ignore[index]
+    assert [kept[str(number)]["jobtitle"] for number in range(101, 191)] == [str(n) for n in range(101, 191)]
 
 
 def test_a_record_is_restored_with_its_values_unless_somebody_has_them_now(account: Account) -> None:
