@@ -8,7 +8,7 @@ closed as (
 
 events as (
 
-    select * from {{ ref('int_tagged_events') }}
+    select * from {{ ref('stg_pendo__tagged_events') }}
 
 ),
 

@@ -76,7 +76,7 @@ digested as (
 
     {{
         digested_days(
-            'int_tagged_usage__closed', ref('int_tagged_events'), 'reread',
+            'int_tagged_usage__closed', ref('stg_pendo__tagged_events'), 'reread',
             ['visitor_id', 'account_id', 'kind', 'tagged_id']
         )
     }}

@@ -10,7 +10,7 @@ with
 
 events as (
 
-    select * from {{ ref('int_tagged_events') }}
+    select * from {{ ref('stg_pendo__tagged_events') }}
 
 ),
 

@@ -283,7 +283,7 @@ def test_a_row_is_a_match_only_when_a_person_has_said_who_and_why(small: Small, 
     assert (row["left_id"], row["right_id"], row["decided_by"], row["reason"]) == ("105", "0035g00000000C1AAA", "", "")
     try:
         seed.write_text(file.read_text())
-        with pytest.raises(TransformError, match="filled_match_overrides"):
+        with pytest.raises(TransformError, match="decided_match_overrides"):
             small.build("--select", "match_overrides")
         filled = {**row, "decided_by": "Kim", "reason": "Asked on the phone"}
         ruled_out = {**filled, "left_id": "101", "right_id": "0035g00000000A1AAA", "decision": "forbid"}

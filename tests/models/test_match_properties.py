@@ -482,14 +482,14 @@ def test_a_decision_or_a_rule_with_an_empty_cell_stops_the_build(deciding: Trans
     deciding.build(lambda *_: None, *SEEDS)
     for missing in ("left_id", "right_object", "decision", "decided_by", "reason"):
         decide(deciding.root, **{missing: ""})
-        with pytest.raises(TransformError, match="filled_match_overrides"):
+        with pytest.raises(TransformError, match="decided_match_overrides"):
             deciding.build(lambda *_: None, *SEEDS)
     decide(deciding.root)
     rules = deciding.root / "seeds/match_rules.csv"
     right = rules.read_text()
     for cells, emptied in ((",email,Test", ",,Test"), (",Test,Test", ",,Test"), (",Contact,", ",,"), (",1,", ",,")):
         rules.write_text(right.replace(cells, emptied, 1))
-        with pytest.raises(TransformError, match="filled_match_rules"):
+        with pytest.raises(TransformError, match="decided_match_rules"):
             deciding.build(lambda *_: None, *SEEDS)
     rules.write_text(right)
 

@@ -29,19 +29,15 @@ from tests.conftest import ROOT
 ZONE = ZoneInfo("America/New_York")
 ROLL_UPS = ("int_usage__closed", "int_tagged_usage__closed")
 MODELS = (
-    "stg_pendo__reads",
     "stg_pendo__visitors",
     "stg_pendo__visitor_accounts",
     "stg_pendo__accounts",
     "stg_pendo__guides",
     "stg_pendo__poll_responses",
     "stg_pendo__events",
-    "stg_pendo__page_events",
-    "stg_pendo__feature_events",
-    "stg_pendo__track_events",
     "int_visitors__identified",
     "dim_windows",
-    "int_tagged_events",
+    "stg_pendo__tagged_events",
     "int_usage__by_day",
     "int_tagged_usage__by_day",
     "int_landed_days",
@@ -518,7 +514,6 @@ def test_a_visitor_of_every_day_is_active_on_every_day(compiled: Compiled) -> No
 def test_windows_need_a_landing(compiled: Compiled) -> None:
     file = ROOT / "tests" / "models" / "assert_windows_hold_landed_days.sql"
     guard = file.read_text().replace("{{ ref('dim_windows') }}", "metrics.dim_windows")
-    guard = guard.replace("{{ ref('stg_pendo__reads') }}", "staging.stg_pendo__reads")
     with closing(Warehouse(compiled)) as warehouse:
         warehouse.land(Night(0, ()))
         warehouse.build()

@@ -1,8 +1,24 @@
+{%- set tables = {'page': 'page_events', 'feature': 'feature_events', 'track_type': 'track_events'} -%}
 with
 
 source as (
 
-    select * from {{ source('pendo', 'feature_events') }}
+    {% for kind, table in tables.items() -%}
+    select
+        '{{ kind }}' as kind,
+        {{ kind }}_id as tagged_id,
+        visitor_id,
+        account_id,
+        app_id,
+        server,
+        remote_ip,
+        user_agent,
+        day,
+        num_events,
+        num_minutes
+    from {{ source('pendo', table) }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 
 ),
 
@@ -13,9 +29,10 @@ renamed as (
         visitor_id,
         nullif(account_id, '') as account_id,
         app_id,
-        feature_id,
+        tagged_id,
 
         -- text
+        kind,
         server as server_name,
         remote_ip,
         user_agent,
