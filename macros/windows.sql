@@ -28,27 +28,30 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{#- The columns that hold sums of the windows. -#}
-{% macro window_sum_columns() -%}
-    {%- set names = [] -%}
+{#- The numbers of days that minutes are summed over: a trend compares a window with one twice as long. -#}
+{% macro summed_lengths() -%}
+    {%- set lengths = [] -%}
     {%- for days in window_lengths() -%}
-        {%- do names.extend(['minutes_' ~ days, 'events_' ~ days, 'previous_minutes_' ~ days]) -%}
+        {%- do lengths.extend([days, 2 * days]) -%}
     {%- endfor -%}
-    {{ return(names) }}
+    {{ return(lengths | unique | sort) }}
+{%- endmacro %}
+
+{#- The columns that hold sums of the last so many days, and what each sums. -#}
+{% macro window_sum_columns() -%}
+    {%- set columns = {} -%}
+    {%- for days in summed_lengths() -%}
+        {%- do columns.update({'minutes_' ~ days: 'minutes'}) -%}
+    {%- endfor -%}
+    {%- for days in window_lengths() -%}
+        {%- do columns.update({'events_' ~ days: 'event_count'}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
 {%- endmacro %}
 
 {#- 1 when a day is one of the `days` before `as_of`, and at most `last`; otherwise 0, also when a date is null. -#}
 {% macro in_window(as_of, days, last) -%}
     case when usage_on between {{ as_of }} - {{ days }} and {{ last }} then 1 else 0 end
-{%- endmacro %}
-
-{#- 1 when a day is in the previous window of the same length; otherwise 0. -#}
-{% macro in_previous_window(as_of, days, last) -%}
-    case
-        when usage_on between {{ as_of }} - {{ 2 * days }} and least({{ as_of }} - {{ days + 1 }}, {{ last }})
-            then 1
-        else 0
-    end
 {%- endmacro %}
 
 {#- The number of active days of the last `days`, from the activity columns of a relation. -#}

@@ -20,9 +20,10 @@ is one active day.
 {% macro filled_windows(summed) -%}
     {% for days in var('window_days') -%}
     coalesce({{ active_days(days, summed) }}, 0) as active_days_{{ days }},
-    {% endfor -%}
-    {% for name in window_sum_columns() -%}
-    coalesce({{ summed }}.{{ name }}, 0) as {{ name }}{{ "," if not loop.last }}
+    coalesce({{ summed }}.minutes_{{ days }}, 0) as minutes_{{ days }},
+    coalesce({{ summed }}.events_{{ days }}, 0) as events_{{ days }},
+    coalesce({{ summed }}.minutes_{{ 2 * days }} - {{ summed }}.minutes_{{ days }}, 0)
+        as previous_minutes_{{ days }}{{ "," if not loop.last }}
     {% endfor %}
 {%- endmacro %}
 

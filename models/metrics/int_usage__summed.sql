@@ -4,7 +4,7 @@
 {%- set sums = window_sum_columns() -%}
 {%- set open_sums = open_sum_columns() -%}
 {%- set columns = {'visitor_id': 'string', 'account_id': 'string', 'as_of': 'date'} -%}
-{%- for name in words + sums + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
+{%- for name in words + (sums | list) + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
 with
 
 events as (
@@ -56,7 +56,7 @@ prior_sums as (
 
     select
         max(as_of) as as_of,
-        sum(minutes_{{ longest }} + previous_minutes_{{ longest }}) as minutes,
+        sum(minutes_{{ 2 * longest }}) as minutes,
         sum(events_{{ longest }}) as events
 
     -- Not from the CTE above: what is read twice is copied first, and this is large.
@@ -114,15 +114,11 @@ moves as (
 
     select
         usage_days.usage_on,
-        {% for days in var('window_days') -%}
+        {% for days in summed_lengths() -%}
         nullif(
             {{ in_window('today.as_of', days, 'today.closed_through') }}
             - {{ in_window('trusted.as_of', days, 'trusted.closed_through') }}, 0
-        ) as current_{{ days }},
-        nullif(
-            {{ in_previous_window('today.as_of', days, 'today.closed_through') }}
-            - {{ in_previous_window('trusted.as_of', days, 'trusted.closed_through') }}, 0
-        ) as previous_{{ days }},
+        ) as last_{{ days }},
         {% endfor -%}
         {% for name in open_sums -%}
         nullif({{ in_open_sum(name, 'today.as_of') }}, 0) as {{ name }},
@@ -151,10 +147,8 @@ moved as (
         {% for name in words -%}
         moves.{{ name }},
         {% endfor -%}
-        {% for days in var('window_days') -%}
-        usage.minutes * moves.current_{{ days }} as minutes_{{ days }},
-        usage.event_count * moves.current_{{ days }} as events_{{ days }},
-        usage.minutes * moves.previous_{{ days }} as previous_minutes_{{ days }},
+        {% for name, measure in sums.items() -%}
+        usage.{{ measure }} * moves.last_{{ name.split('_') | last }} as {{ name }},
         {% endfor -%}
         {% for name, measure in open_sums.items() -%}
         usage.{{ measure }} * moves.{{ name }} as {{ name }}{{ "," if not loop.last }}
@@ -164,10 +158,8 @@ moved as (
     inner join moves
         on usage.usage_on = moves.usage_on
     where
-        {% for days in var('window_days') -%}
-        moves.current_{{ days }} is not null
-        or moves.previous_{{ days }} is not null
-        or {% endfor -%}
+        {% for days in summed_lengths() -%}
+        moves.last_{{ days }} is not null or {% endfor -%}
         {% for name in words -%}
         moves.{{ name }} is not null{{ " or " if not loop.last }}
         {%- endfor %}
@@ -229,7 +221,7 @@ summed as (
         {% for name in words -%}
         coalesce(bit_or({{ name }}), 0) as {{ name }},
         {% endfor -%}
-        {% for name in sums + (open_sums | list) -%}
+        {% for name in (sums | list) + (open_sums | list) -%}
         coalesce({{ whole_sum(name) }}, 0) as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from combined
@@ -244,7 +236,7 @@ from summed
 cross join today
 -- Whose days have all left the windows is forgotten.
 where
-    {% for name in words + sums -%}
+    {% for name in words + (sums | list) -%}
     {{ name }} <> 0 or {% endfor -%}
     {% for name in open_sums -%}
     {{ name }} <> 0{{ " or " if not loop.last }}
