@@ -28,7 +28,7 @@ from backhaul import report, steps
 from backhaul.logbook import Logbook, Outcome, Step, SyncHeld, SyncSummary, end_the_dead, read_sync, read_syncs
 from backhaul.progress import Watch
 from backhaul.settings import Settings
-from backhaul.transform import Transform, TransformError
+from backhaul.transform import Transform, TransformError, against
 from loaders import LoadError, Wanted, refuse_unset
 from loaders import load as load_all
 
@@ -348,7 +348,7 @@ def _counts(results: Mapping[str, Any]) -> dict[str, int]:
 def _failures(results: Mapping[str, Any]) -> str:
     """Name the nodes that failed, in one line, with what dbt says of each."""
     failed = [
-        f"{result['unique_id'].split('.')[2]} ({shorten(str(result['message']), 300)})"
+        f"{result['unique_id'].split('.')[2]} ({shorten(_against(result), 300)})"
         for result in results.get("results", [])
         if result["status"] in {"error", "fail", "runtime error"}
     ]
@@ -360,6 +360,10 @@ def _failures(results: Mapping[str, Any]) -> str:
         if named
         else ""
     )
+
+
+def _against(result: Mapping[str, Any]) -> str:
+    return against(result["message"], result["failures"], result["relation_name"])
 
 
 def _consequence(declared: Sequence[Activation], sound: Sequence[Activation]) -> str:

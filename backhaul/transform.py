@@ -135,5 +135,13 @@ def _first_failure(result: dbtRunnerResult) -> str:
         return " ".join(str(result.exception).split())
     for node in getattr(result.result, "results", []):
         if node.status in {"error", "fail", "runtime error"}:
-            return f"{node.node.name}: {' '.join(str(node.message).split())}"
+            return f"{node.node.name}: {against(node.message, node.failures, node.node.relation_name)}"
     return "failed"
+
+
+def against(message: str | None, failures: int | None, relation: str | None) -> str:
+    """Say in one line what dbt has against a node: of a data test, where the rows are that fail it."""
+    if failures and relation:
+        kept = ".".join(part.strip('"`') for part in relation.split(".")[-2:])
+        return f"{failures} {'row' if failures == 1 else 'rows'}, in {kept}"
+    return " ".join(str(message).split())

@@ -126,7 +126,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     # What the data tests find is no matter here: two of them will do, one of which fails when it is told to.
     settled = (folder / "dbt_project.yml").read_text()
     assert "+store_failures: true" in settled
-    (folder / "dbt_project.yml").write_text(settled.replace("+store_failures: true", "+enabled: false"))
+    (folder / "dbt_project.yml").write_text(
+        settled.replace("+store_failures: true", "+store_failures: true, +enabled: false")
+    )
     (folder / "tests" / "models" / "assert_all_is_well.sql").write_text(
         "{{ config(enabled=true) }} select * from {{ ref('sync_hubspot__companies') }} where false"
     )
@@ -373,7 +375,7 @@ def test_a_failed_test_spares_other_activations_with_keep_going_and_a_guard_wait
     steps = {step["name"]: step for step in summary["steps"]}
     assert steps["build"]["status"] == "failed"
     assert re.search(
-        r"assert_all_is_well \(Got \d+ results.*\) failed; this stops hubspot_companies; "
+        r"assert_all_is_well \(\d+ rows, in failures\.assert_all_is_well\) failed; this stops hubspot_companies; "
         r"--keep-going plans the others: salesforce_accounts$",
         steps["build"]["message"],
     )

@@ -1,4 +1,4 @@
-"""How tables, views and failing rows are kept, and what a key is, by a small project with the macros of ours."""
+"""How tables, views and failing rows are kept, what a key is and what a seed may say, by a small project of our macros."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from backhaul.settings import Settings
 from backhaul.transform import Transform, TransformError
@@ -16,7 +17,7 @@ from tests.conftest import ROOT
 PROJECT = """
 name: backhaul
 profile: backhaul
-flags: {send_anonymous_usage_stats: false}
+flags: FLAGS
 model-paths: [models]
 macro-paths: [macros]
 data_tests: {+store_failures: true, +schema: failures}
@@ -27,8 +28,15 @@ MODELS = {
     "from {{ ref('numbers') }}",
     "pairs.sql": "{{ config(materialized='view') }} select * "
     "from (values {{ var('pairs', \"('a', 'b')\") }}) as pairs (one, other)",
+    "chosen.sql": "{{ config(materialized='view') }} select * "
+    "from (values {{ var('chosen', \"('home', 'page', 'Kim')\") }}) as chosen (id, kind, decided_by)",
     "models.yml": """
 models:
+  - name: chosen
+    data_tests:
+      - decided:
+          name: decided_chosen
+          arguments: {key: [id], filled: [kind], accepted: {kind: [page, the product's own]}}
   - {name: numbers, columns: [{name: number, data_tests: [key]}]}
   - {name: pairs, data_tests: [key: {arguments: {columns: [one, other]}}]}
   - name: contracted
@@ -61,7 +69,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         shutil.copytree(ROOT / "macros", folder / "macros")
         shutil.copy(ROOT / "profiles.yml", folder)
-        (folder / "dbt_project.yml").write_text(PROJECT)
+        flags = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["flags"]
+        (folder / "dbt_project.yml").write_text(PROJECT.replace("FLAGS", json.dumps(flags)))
         (folder / "models").mkdir()
         for name, text in MODELS.items():
             (folder / "models" / name).write_text(text)
@@ -158,3 +167,28 @@ def test_a_key_is_whole_and_of_one_row_whatever_its_parts_look_like_together(pro
     with pytest.raises(TransformError, match="key_numbers_number"):
         project.build("1, null")
     assert project.ask("from failures.key_numbers_number") == [(None, 1)]
+
+
+def test_a_seed_is_told_the_first_mistake_of_each_row(project: Project) -> None:
+    project.build("1", chosen="('home', 'page', null), ('Home', 'the product''s own', 'Kim')")
+    for chosen, mistakes in (
+        ("('home', 'page', 'Kim'), ('away', null, 'Kim')", [("away", "kind is empty")]),
+        ("(null, 'page', 'Kim')", [(None, "id is empty")]),
+        ("('home', 'Page', 'Kim')", [("home", "kind is none of page, the product's own")]),
+        ("('home', 'page', 'Kim'), ('home', 'page', 'Ann')", [("home", "another row has the same id")] * 2),
+    ):
+        told = f"decided_chosen: {len(mistakes)} rows?, in failures.decided_chosen;"
+        with pytest.raises(TransformError, match=told):
+            project.build("1", chosen=chosen)
+        assert project.ask("select id, mistake from failures.decided_chosen") == mistakes
+    project.build("1")
+    assert project.failures() == []
+
+
+def test_a_macro_that_an_upgrade_takes_away_stops_nothing(project: Project) -> None:
+    """Of its description dbt may keep a copy, and it warns of that until the target folder is deleted."""
+    macros, described = project.folder / "macros" / "some.sql", project.folder / "macros" / "some.yml"
+    for names, text in ((("stays", "goes"), "One."), (("stays",), "Two.")):
+        macros.write_text("".join(f"{{% macro {name}() %}}1{{% endmacro %}}" for name in names))
+        described.write_text(json.dumps({"macros": [{"name": name, "description": text} for name in names]}))
+        project.build("1")
