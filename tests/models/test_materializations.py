@@ -1,4 +1,4 @@
-"""How tables, views and failing rows are kept, what a key is and what a seed may say, by a small project of our macros."""
+"""How tables, views and failing rows are kept, what a key is, what a seed may say: a small project with our macros."""
 
 from __future__ import annotations
 
