@@ -50,6 +50,8 @@ def declared_keys(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Itera
             continue
         if metadata.get("name") == "key":
             yield Key(tuple(arguments.get("columns") or (arguments["column_name"],)))
+        elif metadata.get("name") == "decided" and arguments.get("key"):
+            yield Key(tuple(arguments["key"]))
         elif metadata.get("name") == "unique":
             name = str(arguments["column_name"])
             yield Key((name,), is_expression=name not in node["columns"])

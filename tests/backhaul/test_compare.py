@@ -521,6 +521,8 @@ def test_keys_are_read_from_constraints_then_tests_then_the_configuration() -> N
         "6": tested("key", columns=["a", "c"]),
         "7": tested("key", column_name="c"),
         "8": tested("key", columns=["c", "b"], where="b > 0"),
+        "9": tested("decided", key=["c", "a"], filled=["b"]),
+        "A": tested("decided", filled=["b"]),
     }
     assert list(declared_keys({"nodes": tests}, node)) == [
         Key(("a",)),
@@ -530,6 +532,7 @@ def test_keys_are_read_from_constraints_then_tests_then_the_configuration() -> N
         Key(("b", "a")),
         Key(("a", "c")),
         Key(("c",)),
+        Key(("c", "a")),
         Key(("b",)),
     ]
 
