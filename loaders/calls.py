@@ -135,7 +135,9 @@ class Vendor:
         try:
             with self.turns.turn_in_thread() if self.turns else nullcontext():
                 # Each time anew, as a token may be another one by now.
-                response: Response = self.session.send(self.authorise(request.copy()), stream=True)  # type: ignore[no-untyped-call] # dlt's own
+                # dlt's session has no types.
+                send: Callable[..., Response] = self.session.send
+                response = send(self.authorise(request.copy()), stream=True)
                 # requests itself reads ten kilobytes at a time, and a page of records has hundreds.
                 response._content = b"".join(response.iter_content(READ_BYTES))  # noqa: SLF001 - where `content` looks
         except RequestException as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import pyarrow as pa
 from dlt.common.storages.fsspec_filesystem import glob_files
 from pyarrow import parquet

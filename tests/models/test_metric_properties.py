@@ -513,11 +513,23 @@ def test_a_visitor_of_every_day_is_active_on_every_day(compiled: Compiled) -> No
 
 def test_windows_need_a_landing(compiled: Compiled) -> None:
     file = ROOT / "tests" / "models" / "assert_windows_hold_landed_days.sql"
-    guard = file.read_text().replace("{{ ref('dim_windows') }}", "metrics.dim_windows")
+
+    def failing(**changed: str) -> int:
+        """Count the windows that fail when a column says something else."""
+        columns = "".join(f" replace ({value} as {name})" for name, value in changed.items())
+        windows = f"(select *{columns} from metrics.dim_windows)"
+        return len(warehouse.ask(file.read_text().replace("{{ ref('dim_windows') }}", windows)))
+
     with closing(Warehouse(compiled)) as warehouse:
         warehouse.land(Night(0, ()))
         warehouse.build()
-        assert warehouse.ask(guard) == []
+        assert failing() == 0
+        # The var as_of: today may be earlier than the landing, and not later; and it is no landing.
+        assert (failing(as_of="landed_on - 1"), failing(as_of="landed_on + 1")) == (0, 3)
+        assert failing(landed_on="null::date") == 3
+        # 400 days are landed at first: 180 and 200 of them have as many before them.
+        assert failing(window_days="window_days + 20") == 0
+        assert failing(window_days="window_days + 21") == 1
         warehouse.ask("delete from pendo.reads")
         warehouse.build()
-        assert len(warehouse.ask(guard)) == 3
+        assert failing() == 3

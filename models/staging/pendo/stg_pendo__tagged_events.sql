@@ -1,24 +1,13 @@
-{%- set tables = {'page': 'page_events', 'feature': 'feature_events', 'track_type': 'track_events'} -%}
 with
 
 source as (
 
-    {% for kind, table in tables.items() -%}
-    select
-        '{{ kind }}' as kind,
-        {{ kind }}_id as tagged_id,
-        visitor_id,
-        account_id,
-        app_id,
-        server,
-        remote_ip,
-        user_agent,
-        day,
-        num_events,
-        num_minutes
-    from {{ source('pendo', table) }}
-    {{ "union all" if not loop.last }}
-    {% endfor %}
+    {{
+        every_kind(
+            ['page_events', 'feature_events', 'track_events'],
+            ['visitor_id', 'account_id', 'app_id', 'server', 'remote_ip', 'user_agent', 'day', 'num_events', 'num_minutes']
+        )
+    }}
 
 ),
 

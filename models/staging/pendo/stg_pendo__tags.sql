@@ -1,20 +1,13 @@
-{%- set tables = {'page': 'pages', 'feature': 'features', 'track_type': 'track_types'} -%}
 with
 
 source as (
 
-    {% for kind, table in tables.items() -%}
-    select
-        '{{ kind }}' as kind,
-        {{ kind }}_id as tagged_id,
-        app_id,
-        name,
-        group_name,
-        created_at,
-        updated_at
-    from {{ source('pendo', table) }}
-    {{ "union all" if not loop.last }}
-    {% endfor %}
+    {{
+        every_kind(
+            ['pages', 'features', 'track_types'],
+            ['app_id', 'name', 'group_name', 'created_at', 'updated_at']
+        )
+    }}
 
 ),
 
