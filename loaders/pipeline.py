@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -283,7 +285,10 @@ def _as_load_error(vendor: str, failed: PipelineStepFailed) -> LoadError:
             return LoadError(str(error))
         if isinstance(error, duckdb.Error):
             line = str(error).splitlines()[0]
-            return LoadError(f"{vendor} could not be written to the warehouse: {line}")
+            # DuckDB has no error of its own for a disk, or a quota, that is full.
+            full = any(os.strerror(code) in line for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+            mend = "; make room, then load again" if full else ""
+            return LoadError(f"{vendor} could not be written to the warehouse: {line}{mend}")
     raise failed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource as limits
 import socket
 import subprocess
 import sys
@@ -116,6 +117,20 @@ def test_an_address_that_is_no_api_is_named(settings: LoadSettings, sandbox: San
 def test_a_held_warehouse_is_told_with_the_process_that_holds_it(held: int, load_rows: Load) -> None:
     with pytest.raises(LoadError, match=f"held by process {held}"):
         load_rows("ledger")
+
+
+def test_without_room_for_a_load_it_says_so_and_the_rows_stay(load_rows: Load, query: Query) -> None:
+    load_rows("salesforce")
+    before = query("from salesforce.contact order by all")
+    whole = limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (20_000, whole[1]))
+    try:
+        with pytest.raises(LoadError, match=r"^salesforce could not .*File too large; make room, then load again$"):
+            load_rows("salesforce")
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, whole)
+    assert query("from salesforce.contact order by all") == before != []
+    load_rows("salesforce")
 
 
 def test_the_warehouse_is_free_after_a_load(load_rows: Load, settings: LoadSettings) -> None:
