@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Required, TypedDict, Unpack
+from typing import Required, TypedDict, Unpack, cast
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -24,7 +24,7 @@ import orjson
 import uvicorn
 from rich.console import Console
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sandbox.clock import Clock
 from sandbox.control import control_app
@@ -179,14 +179,12 @@ class _Connections:
         self._open: dict[tuple[str, int], asyncio.Transport] = {}
         opened = self._open
 
-        # The faster parser if it is installed.
-        class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-            client: tuple[str, int] | None
-
-            def connection_made(self, transport: asyncio.Transport) -> None:
-                super().connection_made(transport)
+        class Protocol(HttpToolsProtocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                connection = cast("asyncio.Transport", transport)
+                super().connection_made(connection)
                 if self.client is not None:
-                    opened[self.client] = transport
+                    opened[self.client] = connection
 
             def connection_lost(self, exc: Exception | None) -> None:
                 if self.client is not None:
