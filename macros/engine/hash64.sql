@@ -3,7 +3,7 @@
 {%- endmacro -%}
 
 {%- macro duckdb__hash64(columns) -%}
-    hash({{ columns | join(', ') }})
+    cast(hash({{ columns | join(', ') }}) >> 1 as bigint)
 {%- endmacro -%}
 
 {%- macro spark__hash64(columns) -%}

@@ -39,7 +39,7 @@ members as (
 summed as (
 
     select
-        usage.account_id,
+        usage.account_key,
         {% for days in var('window_days') -%}
         cast(count(*) filter (where ({{ active_days(days, 'usage') }}) > 0) as integer)
             as active_visitors_{{ days }},
@@ -48,8 +48,8 @@ summed as (
     from usage
     -- Who does not count for themselves does not count for the account.
     inner join visitors
-        on usage.visitor_id = visitors.visitor_id
-    group by usage.account_id
+        on usage.visitor_key = {{ visitor_key() }}
+    group by usage.account_key
 
 ),
 
@@ -65,7 +65,7 @@ windowed as (
         {{ filled_windows('summed') }}
     from accounts
     left join summed
-        on accounts.account_id = summed.account_id
+        on {{ account_key() }} = summed.account_key
 
 ),
 

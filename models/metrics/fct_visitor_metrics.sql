@@ -28,10 +28,10 @@ responses as (
 summed as (
 
     select
-        usage.visitor_id,
+        usage.visitor_key,
         {{ summed_windows('usage') }}
     from usage
-    group by usage.visitor_id
+    group by usage.visitor_key
 
 ),
 
@@ -44,7 +44,7 @@ windowed as (
         {{ filled_windows('summed') }}
     from visitors
     left join summed
-        on visitors.visitor_id = summed.visitor_id
+        on {{ visitor_key() }} = summed.visitor_key
 
 ),
 

@@ -3,7 +3,7 @@
 {%- set words = activity_columns() -%}
 {%- set sums = window_sum_columns() -%}
 {%- set open_sums = open_sum_columns() -%}
-{%- set columns = {'visitor_id': 'string', 'account_id': 'string', 'as_of': 'date'} -%}
+{%- set columns = {'visitor_key': 'bigint', 'account_key': 'bigint', 'as_of': 'date', 'key_check': 'bigint'} -%}
 {%- for name in words + (sums | list) + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
 with
 
@@ -23,8 +23,8 @@ days as (
 usage as (
 
     select
-        visitor_id,
-        account_id,
+        {{ visitor_key() }} as visitor_key,
+        {{ account_key() }} as account_key,
         usage_on,
         event_count,
         minutes
@@ -32,7 +32,15 @@ usage as (
 
     union all
 
-    {{ dated_rows('events', 'days', ['visitor_id', 'account_id']) }}
+    select
+        {{ visitor_key() }} as visitor_key,
+        {{ account_key() }} as account_key,
+        usage_on,
+        event_count,
+        minutes
+    from (
+        {{ dated_rows('events', 'days', ['visitor_id', 'account_id']) }}
+    ) as open
 
 ),
 
@@ -56,6 +64,7 @@ prior_sums as (
 
     select
         max(as_of) as as_of,
+        max(key_check) as key_check,
         sum(minutes_{{ 2 * longest }}) as minutes,
         sum(events_{{ longest }}) as events
 
@@ -80,9 +89,9 @@ usage_days as (
 
 ),
 
--- The last run is gone on from if it is not too long ago, if none of the days that it
--- summed says something else, and if they still add up to what they did, which they do
--- not where a run failed half-way. Otherwise this is empty, and all is summed anew.
+-- The last run is gone on from if it is not too long ago, if keys are what they were, if none of the days
+-- that it summed says something else, and if they still add up to what they did, which they do not where
+-- a run failed half-way. Otherwise this is empty, and all is summed anew.
 trusted as (
 
     select
@@ -98,6 +107,7 @@ trusted as (
     where
         {{ dbt.datediff('prior_sums.as_of', 'today.as_of', 'day') }}
         between 0 and {{ days_a_word() - 1 }}
+        and prior_sums.key_check = {{ key_check() }}
     group by prior_sums.as_of, prior_sums.minutes, prior_sums.events, today.as_of
     having
         not coalesce(bool_or(usage_days.is_changed), false)
@@ -142,8 +152,8 @@ moves as (
 moved as (
 
     select
-        usage.visitor_id,
-        usage.account_id,
+        usage.visitor_key,
+        usage.account_key,
         {% for name in words -%}
         moves.{{ name }},
         {% endfor -%}
@@ -171,8 +181,8 @@ moved as (
 kept as (
 
     select
-        prior.visitor_id,
-        prior.account_id,
+        prior.visitor_key,
+        prior.account_key,
         {% for name in words -%}
         prior.{{ name }} & {{ closed_bits(loop.index0) }} as {{ name }},
         {% endfor -%}
@@ -186,8 +196,8 @@ kept as (
 aged as (
 
     select
-        visitor_id,
-        account_id,
+        visitor_key,
+        account_key,
         {% for name in words -%}
         (({{ name }} % (cast(1 as bigint) << ({{ days_a_word() }} - age))) << age)
         | ({{ loop.previtem if loop.previtem else '0' }} >> ({{ days_a_word() }} - age))
@@ -216,8 +226,8 @@ combined as (
 summed as (
 
     select
-        visitor_id,
-        account_id,
+        visitor_key,
+        account_key,
         {% for name in words -%}
         coalesce(bit_or({{ name }}), 0) as {{ name }},
         {% endfor -%}
@@ -225,13 +235,14 @@ summed as (
         coalesce({{ whole_sum(name) }}, 0) as {{ name }}{{ "," if not loop.last }}
         {% endfor %}
     from combined
-    group by visitor_id, account_id
+    group by visitor_key, account_key
 
 )
 
 select
     summed.*,
-    today.as_of
+    today.as_of,
+    {{ key_check() }} as key_check
 from summed
 cross join today
 -- Whose days have all left the windows is forgotten.
