@@ -30,13 +30,22 @@ MODELS = {
     "from (values {{ var('pairs', \"('a', 'b')\") }}) as pairs (one, other)",
     "chosen.sql": "{{ config(materialized='view') }} select * "
     "from (values {{ var('chosen', \"('home', 'page', 'Kim')\") }}) as chosen (id, kind, decided_by)",
+    "named.sql": "{{ config(materialized='view') }} select unnest([{{ var('named', \"'ann'\") }}]) as id",
+    "known.sql": "select 'home' as id, 'page' as kind, 1 as more union all select 'home', 'page', 2 "
+    "union all select 'Home', 'the product''s own', 3",
     "models.yml": """
 models:
+  - {name: named, columns: [{name: id, data_tests: [surrogate_key]}]}
   - name: chosen
     data_tests:
       - decided:
           name: decided_chosen
-          arguments: {key: [id], filled: [kind], accepted: {kind: [page, the product's own]}}
+          arguments:
+            key: [id]
+            filled: [kind]
+            accepted: {kind: [page, the product's own]}
+            wrong: {nobody's name is Nemo: decided_by = 'Nemo'}
+            known: {columns: [id, kind], of: ref('known')}
   - {name: numbers, columns: [{name: number, data_tests: [key]}]}
   - {name: pairs, data_tests: [key: {arguments: {columns: [one, other]}}]}
   - name: contracted
@@ -169,12 +178,30 @@ def test_a_key_is_whole_and_of_one_row_whatever_its_parts_look_like_together(pro
     assert project.ask("from failures.key_numbers_number") == [(None, 1)]
 
 
+def test_ids_that_share_a_surrogate_key_are_named(project: Project) -> None:
+    project.build("1", named="'ann', 'bob', 'ann '")
+    for named, failing in (("'ann', 'bob', 'ann'", [("ann",), ("ann",)]), ("'ann', null, null", [(None,), (None,)])):
+        with pytest.raises(TransformError, match="surrogate_key_named_id: 2 rows"):
+            project.build("1", named=named)
+        assert project.ask("from failures.surrogate_key_named_id") == failing
+    # Nobody has seen two ids that an engine gives one number, so here those of the same length have one.
+    number = "{% macro hash64(columns) %}cast(length({{ columns[0] }}) as bigint){% endmacro %}"
+    (project.folder / "macros" / "engine" / "hash64.sql").write_text(number)
+    with pytest.raises(TransformError, match="surrogate_key_named_id: 2 rows"):
+        project.build("1", named="'ann', 'bob', 'bobby'")
+    assert project.ask("from failures.surrogate_key_named_id order by id") == [("ann",), ("bob",)]
+    project.build("1", named="'ann', 'bobby'")
+    assert project.failures() == []
+
+
 def test_a_seed_is_told_the_first_mistake_of_each_row(project: Project) -> None:
     project.build("1", chosen="('home', 'page', null), ('Home', 'the product''s own', 'Kim')")
     for chosen, mistakes in (
         ("('home', 'page', 'Kim'), ('away', null, 'Kim')", [("away", "kind is empty")]),
         ("(null, 'page', 'Kim')", [(None, "id is empty")]),
         ("('home', 'Page', 'Kim')", [("home", "kind is none of page, the product's own")]),
+        ("('home', 'page', 'Nemo')", [("home", "nobody's name is Nemo")]),
+        ("('Home', 'page', 'Kim')", [("Home", "id, kind is not in known")]),
         ("('home', 'page', 'Kim'), ('home', 'page', 'Ann')", [("home", "another row has the same id")] * 2),
     ):
         told = f"decided_chosen: {len(mistakes)} rows?, in failures.decided_chosen;"
