@@ -1,7 +1,7 @@
 {#- Sums of the use of each chosen name, by an owner: a visitor or an account. -#}
-{% macro chosen_sums(used, chosen, owner) -%}
+{% macro chosen_sums(used, chosen, owner, names) -%}
     select
-        {% for name in chosen_names(ref('chosen_usage')) -%}
+        {% for name in names -%}
         {% for days in var('window_days') -%}
         {% for measure in ['events', 'minutes'] -%}
         sum({{ used }}.{{ measure }}_{{ days }}) filter (where {{ chosen }}.column_name = '{{ name }}')
@@ -20,8 +20,8 @@
 {%- endmacro %}
 
 {#- The same, joined to those who may have used nothing. -#}
-{% macro chosen_columns(summed) -%}
-    {% for name in chosen_names(ref('chosen_usage')) -%}
+{% macro chosen_columns(summed, names) -%}
+    {% for name in names -%}
     {% for days in var('window_days') -%}
     {% for measure in ['events', 'minutes'] -%}
     cast(coalesce({{ summed }}.{{ name }}_{{ measure }}_last_{{ days }}, 0) as bigint)

@@ -1,3 +1,4 @@
+{%- set names = chosen_names(ref('chosen_usage')) -%}
 with
 
 accounts as (
@@ -20,12 +21,12 @@ used as (
 
 summed as (
 
-    {{ chosen_sums('used', 'chosen', 'account_id') }}
+    {{ chosen_sums('used', 'chosen', 'account_id', names) }}
 
 )
 
 select
-    {{ chosen_columns('summed') }}
+    {{ chosen_columns('summed', names) }}
     accounts.account_id
 from accounts
 left join summed

@@ -1,3 +1,4 @@
+{%- set names = chosen_names(ref('chosen_usage')) -%}
 with
 
 visitors as (
@@ -20,12 +21,12 @@ used as (
 
 summed as (
 
-    {{ chosen_sums('used', 'chosen', 'visitor_id') }}
+    {{ chosen_sums('used', 'chosen', 'visitor_id', names) }}
 
 )
 
 select
-    {{ chosen_columns('summed') }}
+    {{ chosen_columns('summed', names) }}
     visitors.visitor_id
 from visitors
 left join summed
