@@ -34,10 +34,10 @@ WINDOWS = (30, 90, 180)
 PEAK_BASE_MB, PEAK_MB = 1_000, 10_000
 # The metrics with all that they are made from, and what their seeds are tested against. Occurrences are no metric.
 SELECTION = (
-    *("--select", "+path:models/metrics", "stg_pendo__polls", "stg_pendo__tags"),
+    *("--select", "+path:models/metrics", "+assert_chosen_usage_is_tagged", "stg_pendo__polls"),
     *(
         "--exclude",
-        "int_occurrences sent_events decided_sent_events",
+        "int_occurrences sent_events assert_sent_events_are_tagged",
         "--indirect-selection",
         "cautious",
         "--exclude-resource-type",

@@ -48,7 +48,7 @@ def declared_keys(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Itera
         # A condition makes it a test of some rows only.
         if test["config"].get("where"):
             continue
-        if metadata.get("name") == "key":
+        if metadata.get("name") in {"key", "surrogate_key"}:
             yield Key(tuple(arguments.get("columns") or (arguments["column_name"],)))
         elif metadata.get("name") == "decided" and arguments.get("key"):
             yield Key(tuple(arguments["key"]))

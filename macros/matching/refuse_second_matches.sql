@@ -1,7 +1,7 @@
 {#-
 Stops the build, inside its transaction, where a record has two matches: nothing of the new table is seen, and the one of the last build
 stays. Numbers stand for the sides, as texts take several times as long; two sides of one number would stop a build, and let no second
-match through: of a million matches there are such two in one of 30 million builds.
+match through: of a million matches there are such two in one of 9 million builds.
 -#}
 {% macro refuse_second_matches(pairs) -%}
 select

@@ -9,6 +9,7 @@ visitors as (
 usage as (
 
     select * from {{ ref('int_usage__summed') }}
+    where {{ keys_hold() }}
 
 ),
 

@@ -523,6 +523,7 @@ def test_keys_are_read_from_constraints_then_tests_then_the_configuration() -> N
         "8": tested("key", columns=["c", "b"], where="b > 0"),
         "9": tested("decided", key=["c", "a"], filled=["b"]),
         "A": tested("decided", filled=["b"]),
+        "B": tested("surrogate_key", column_name="d"),
     }
     assert list(declared_keys({"nodes": tests}, node)) == [
         Key(("a",)),
@@ -533,6 +534,7 @@ def test_keys_are_read_from_constraints_then_tests_then_the_configuration() -> N
         Key(("a", "c")),
         Key(("c",)),
         Key(("c", "a")),
+        Key(("d",)),
         Key(("b",)),
     ]
 

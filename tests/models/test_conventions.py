@@ -215,6 +215,15 @@ def test_every_model_of_a_metric_or_a_match_says_its_grain_its_columns_and_its_r
     assert lacking == []
 
 
+def test_a_test_of_a_seed_or_a_key_stops_what_is_made_of_it(manifest: dict[str, Any]) -> None:
+    """A node waits for a test when it comes from all that the test reads, and nothing comes from a seed and tags."""
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    names = {"decided", "key", "surrogate_key"}
+    stopping = [one for one in tests if (one.get("test_metadata") or {}).get("name") in names]
+    assert {"decided_surveys", "decided_chosen_usage", "decided_sent_events"} <= {one["name"] for one in stopping}
+    assert [one["name"] for one in stopping if len(one["depends_on"]["nodes"]) > 1] == []
+
+
 def test_no_activation_goes_by_record_pairs(manifest: dict[str, Any]) -> None:
     """A record whose visitor is in doubt may have a pair: what is sent goes by matches alone."""
     parents = {name: node["depends_on"].get("nodes", []) for name, node in manifest["nodes"].items()}

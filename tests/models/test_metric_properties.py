@@ -440,6 +440,17 @@ def test_of_two_answers_at_once_the_same_one_counts_whichever_comes_first(compil
     assert first == second
 
 
+def test_usage_by_keys_of_another_engine_is_no_zero(compiled: Compiled) -> None:
+    """An upgrade may make other keys, and somebody builds the facts alone."""
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, (Event(1, "ann", "acme", "home", 1, 1),)))
+        warehouse.build()
+        warehouse.ask("update metrics.int_usage__summed set key_check = key_check + 1")
+        for fact in ("fct_visitor_metrics", "fct_account_metrics"):
+            with pytest.raises(duckdb.Error, match="int_usage__summed was built with another version of the engine"):
+                warehouse.ask(compiled.nightly[fact])
+
+
 @quick
 @given(rows=landings, answered=surveys, at=st.integers(0, 12))
 def test_a_load_in_two_parts_is_a_load(
