@@ -28,19 +28,19 @@ usage as (
         usage_on,
         event_count,
         minutes
-    from {{ ref('int_usage__closed') }}
-
-    union all
-
-    select
-        {{ visitor_key() }} as visitor_key,
-        {{ account_key() }} as account_key,
-        usage_on,
-        event_count,
-        minutes
     from (
+        select
+            visitor_id,
+            account_id,
+            usage_on,
+            event_count,
+            minutes
+        from {{ ref('int_usage__closed') }}
+
+        union all
+
         {{ dated_rows('events', 'days', ['visitor_id', 'account_id']) }}
-    ) as open
+    ) as by_names
 
 ),
 
