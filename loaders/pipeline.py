@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -218,15 +218,20 @@ def _pool(pipeline: dlt.Pipeline) -> int:
 @contextmanager
 def _opened(path: Path, pool: int = POOL_MEGABYTES) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse, with a pool of megabytes; LoadError if another process holds it or it cannot be opened."""
+    is_new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(path, config={"memory_limit": f"{pool}MB", "preserve_insertion_order": False})
     except (duckdb.Error, OSError) as error:
         held = re.search(r"PID (\d+)", str(error))
+        if is_new and not held:
+            # Made half: the next load could not open it, and it holds nothing.
+            with suppress(OSError):
+                path.unlink()
         raise LoadError(
             f"the warehouse {path} is held by process {held[1]}: close it, then load again"
             if held
-            else f"the warehouse {path} cannot be opened: {str(error).splitlines()[0]}"
+            else f"the warehouse {path} cannot be opened: {_told(error)}"
         ) from error
     with connection:
         yield connection
@@ -284,12 +289,15 @@ def _as_load_error(vendor: str, failed: PipelineStepFailed) -> LoadError:
         if isinstance(error, LoadError):
             return LoadError(str(error))
         if isinstance(error, duckdb.Error):
-            line = str(error).splitlines()[0]
-            # DuckDB has no error of its own for a disk, or a quota, that is full.
-            full = any(os.strerror(code) in line for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-            mend = "; make room, then load again" if full else ""
-            return LoadError(f"{vendor} could not be written to the warehouse: {line}{mend}")
+            return LoadError(f"{vendor} could not be written to the warehouse: {_told(error)}")
     raise failed
+
+
+def _told(error: Exception) -> str:
+    line = str(error).splitlines()[0]
+    # DuckDB has no error of its own for a disk, or a quota, that is full.
+    full = any(os.strerror(code) in line for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    return line + ("; make room, then load again" if full else "")
 
 
 def _may_go_on(error: Exception) -> bool:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -119,18 +120,44 @@ def test_a_held_warehouse_is_told_with_the_process_that_holds_it(held: int, load
         load_rows("ledger")
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No room for more in any one file, as on a disk that is full."""
+    whole = limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (size, whole[1]))
+    try:
+        yield
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, whole)
+
+
 def test_without_room_for_a_load_it_says_so_and_the_rows_stay(load_rows: Load, query: Query) -> None:
     load_rows("salesforce")
     before = query("from salesforce.contact order by all")
-    whole = limits.getrlimit(limits.RLIMIT_FSIZE)
-    limits.setrlimit(limits.RLIMIT_FSIZE, (20_000, whole[1]))
-    try:
-        with pytest.raises(LoadError, match=r"^salesforce could not .*File too large; make room, then load again$"):
-            load_rows("salesforce")
-    finally:
-        limits.setrlimit(limits.RLIMIT_FSIZE, whole)
+    with (
+        files_of_at_most(20_000),
+        pytest.raises(LoadError, match=r"^salesforce could not .*File too large; make room, then load again$"),
+    ):
+        load_rows("salesforce")
     assert query("from salesforce.contact order by all") == before != []
     load_rows("salesforce")
+
+
+def test_without_room_for_a_warehouse_it_says_so_and_leaves_no_half_of_one(load_rows: Load) -> None:
+    with (
+        files_of_at_most(4_000),
+        pytest.raises(LoadError, match=r"cannot be opened: .*File too large.*; make room, then load again$"),
+    ):
+        load_rows("ledger")
+    load_rows("ledger")
+
+
+def test_a_warehouse_where_there_can_be_none_is_named(settings: LoadSettings, load_rows: Load) -> None:
+    no_folder = settings.warehouse.with_name("a_file")
+    no_folder.touch()
+    object.__setattr__(settings, "warehouse", no_folder / "warehouse.duckdb")
+    with pytest.raises(LoadError, match=r"a_file/warehouse\.duckdb cannot be opened: .*(Not a directory|File exists)"):
+        load_rows("ledger")
 
 
 def test_the_warehouse_is_free_after_a_load(load_rows: Load, settings: LoadSettings) -> None:
