@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,34 @@ def no_longer_ignore(numbers: Sequence[int]) -> None:
     for number in numbers:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@contextmanager
+def interrupting_again() -> Iterator[None]:
+    """Raise a KeyboardInterrupt once more that a destructor has swallowed.
+
+    A signal comes whenever it comes, and of what is raised in a `__del__` Python only prints a line. Those of the
+    libraries that land and build take their time: they close the warehouse.
+    """
+    tell = sys.unraisablehook
+    waiting: list[threading.Timer] = []
+
+    def raise_again(swallowed: sys.UnraisableHookArgs) -> None:
+        if not issubclass(swallowed.exc_type, KeyboardInterrupt):
+            tell(swallowed)
+            return
+        no_longer_ignore((signal.SIGINT,))
+        # Not at once: here, too, it would be swallowed. And as a signal, which ends what the main thread waits for.
+        waiting.append(threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)))
+        waiting[-1].start()
+
+    sys.unraisablehook = raise_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = tell
+        for timer in waiting:
+            timer.cancel()
 
 
 @contextmanager

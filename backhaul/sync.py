@@ -23,7 +23,7 @@ from activators.activation import Activation
 from activators.apply import Run
 from activators.errors import ActivationError, PlanError, RefusedAlike, Stopped
 from activators.plan import Plan
-from activators.stopping import no_longer_ignore
+from activators.stopping import interrupting_again, no_longer_ignore
 from backhaul import report, steps
 from backhaul.logbook import Logbook, Outcome, Step, SyncHeld, SyncSummary, end_the_dead, read_sync, read_syncs
 from backhaul.progress import Watch
@@ -314,7 +314,8 @@ def _stopping() -> Iterator[_Asked]:
     for number in numbers:
         signal.signal(number, ask)
     try:
-        yield asked
+        with interrupting_again():
+            yield asked
     finally:
         restore()
 

@@ -18,6 +18,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from activators.errors import PlanError
+from activators.stopping import interrupting_again
 from activators.warehouse import open_warehouse
 from backhaul.compare.keys import quoted
 from backhaul.compare.versions import CompareError, CompareStopped, Version
@@ -146,7 +147,8 @@ def stopping() -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        with interrupting_again():
+            yield
     except KeyboardInterrupt:
         raise CompareStopped(received) from None
     finally:

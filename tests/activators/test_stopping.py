@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from activators.journal import Result, read_history
 from activators.limits import Usage
 from activators.salesforce import bulk
 from activators.sending import Applied
+from activators.stopping import interrupting_again
 from tests.activators.conftest import BATCH_PATH, NOTE, Crm, Seal, answered, journaled, number, send, writes
 
 
@@ -261,3 +263,35 @@ def test_a_batch_with_bad_records_among_good_ones_is_sent_but_for_those(
     (item,) = send(crm, plan, tmp_path / "journal").activations
     assert (item.confirmed, item.rejected, item.unknown) == (95, 5, 0)
     assert {one for one in records if crm.stored(one).get(crm.note) == "fine"} == set(records) - bad
+
+
+def test_an_interrupt_that_a_destructor_swallowed_comes_again() -> None:
+    """Python prints what is raised in one, and goes on as if nobody had asked for anything."""
+
+    class Closing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work() -> None:
+        Closing()
+        time.sleep(20)
+        pytest.fail("nobody was told to stop")
+
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), interrupting_again():
+        work()
+    assert sys.unraisablehook is before
+
+
+def test_what_else_a_destructor_raises_is_told_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("not closed")
+
+    before, sys.unraisablehook = sys.unraisablehook, sys.__unraisablehook__
+    try:
+        with interrupting_again():
+            Failing()
+    finally:
+        sys.unraisablehook = before
+    assert "ValueError: not closed" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
@@ -269,6 +270,21 @@ def test_a_signal_while_building_leaves_nothing(clone: Clone) -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert clone.schemas() == set()
     assert clone.contents() == before
+
+
+def test_a_signal_that_a_destructor_swallowed_ends_it_too() -> None:
+    class Closing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def work() -> None:
+        Closing()
+        time.sleep(20)
+        pytest.fail("nobody was told to stop")
+
+    with pytest.raises(Stopped) as stopped, building.stopping():
+        work()
+    assert stopped.value.signal == signal.SIGTERM
 
 
 def test_a_version_that_cannot_be_built_is_named_and_leaves_nothing(clone: Clone) -> None:
