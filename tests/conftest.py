@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,6 +189,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     # The same world, as it was before anybody read it.
     with looping(folder, **world) as loop:
         yield loop
+
+
+def work_on_after_a_swallowed(number: signal.Signals) -> None:
+    """Get a signal in a destructor, which swallows what is raised, and then work for long: a stop must end that."""
+
+    class Closing:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    Closing()
+    time.sleep(20)
+    pytest.fail("nobody was told to stop")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -26,6 +26,7 @@ from activators.salesforce import bulk
 from activators.sending import Applied
 from activators.stopping import interrupting_again
 from tests.activators.conftest import BATCH_PATH, NOTE, Crm, Seal, answered, journaled, number, send, writes
+from tests.conftest import work_on_after_a_swallowed
 
 
 @pytest.fixture(autouse=True)
@@ -267,19 +268,9 @@ def test_a_batch_with_bad_records_among_good_ones_is_sent_but_for_those(
 
 def test_an_interrupt_that_a_destructor_swallowed_comes_again() -> None:
     """Python prints what is raised in one, and goes on as if nobody had asked for anything."""
-
-    class Closing:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
-    def work() -> None:
-        Closing()
-        time.sleep(20)
-        pytest.fail("nobody was told to stop")
-
     before = sys.unraisablehook
     with pytest.raises(KeyboardInterrupt), interrupting_again():
-        work()
+        work_on_after_a_swallowed(signal.SIGINT)
     assert sys.unraisablehook is before
 
 

@@ -10,7 +10,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
@@ -36,7 +35,7 @@ from backhaul.compare.selection import affected
 from backhaul.compare.tables import Mover, TableDifference, Transition, compare_tables
 from backhaul.compare.versions import Version
 from backhaul.settings import Settings
-from tests.conftest import ROOT, Loop, transforming
+from tests.conftest import ROOT, Loop, transforming, work_on_after_a_swallowed
 
 PROJECT = ("models", "macros", "seeds", "dbt_project.yml", "profiles.yml")
 WINDOWED = "macros/metrics/window_metrics.sql"
@@ -273,17 +272,8 @@ def test_a_signal_while_building_leaves_nothing(clone: Clone) -> None:
 
 
 def test_a_signal_that_a_destructor_swallowed_ends_it_too() -> None:
-    class Closing:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGTERM)
-
-    def work() -> None:
-        Closing()
-        time.sleep(20)
-        pytest.fail("nobody was told to stop")
-
     with pytest.raises(Stopped) as stopped, building.stopping():
-        work()
+        work_on_after_a_swallowed(signal.SIGTERM)
     assert stopped.value.signal == signal.SIGTERM
 
 
