@@ -60,6 +60,7 @@ create table pendo.guides (guide_id varchar, app_id bigint, name varchar, state 
 create table pendo.polls as select guide_id, poll_id, 0 as position, 'NumberScale' as type, '' as question,
     '' as guide_name from read_csv('{ROOT}/seeds/surveys.csv', all_varchar = true);
 create table pendo.reads as select 'events' as object, timestamptz '{AS_OF} 12:00:00+00' as read_at, 'full' as mode;
+create table pendo.landed_days as select 'events' as object, day, now() as landed_at from pendo.events group by day;
 """
 TAGGED = """
 create table pendo.{table} as select tagged_id as {key}, 1 as app_id, tagged_id as name, null::varchar as group_name,
@@ -260,12 +261,13 @@ def _insert_days(connection: duckdb.DuckDBPyConnection, scale: float, *, newest:
 
 def _let_a_night_pass(warehouse: Path, scale: float, night: int) -> None:
     """Land one more day, and the nine days before it again, which say something else now."""
+    again = f"cast(to_timestamp(day / 1000) at time zone '{ZONE}' as date) >= date '{AS_OF}' + {night - 10}"
     with _opened(warehouse) as connection:
-        connection.execute(
-            "delete from pendo.events where "
-            f"cast(to_timestamp(day / 1000) at time zone '{ZONE}' as date) >= date '{AS_OF}' + {night - 10}"
-        )
+        for table in ("events", "landed_days"):
+            connection.execute(f"delete from pendo.{table} where {again}")
         _insert_days(connection, scale, newest=1 - night, days=10)
+        landed = f"select 'events', day, now() from pendo.events where {again} group by day"
+        connection.execute(f"insert into pendo.landed_days {landed}")
         connection.execute("update pendo.reads set read_at = read_at + interval 1 day")
 
 

@@ -53,6 +53,8 @@ DLT_SETTINGS = {
     "load": {"workers": 1, "truncate_staging_dataset": True, "raise_on_failed_jobs": True},
     "enable_runtime_trace": False,
 }
+# Tables that are no part of what a vendor has.
+ABOUT_THE_LOAD = {"reads", "landed_days"}
 POOL_MEGABYTES = 128
 MEGABYTES_A_COLUMN = 2
 
@@ -122,7 +124,7 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
                 make = _source(vendor, settings, wanted, warehouse, unfinished)
             source = make()
             for name, resource in source.resources.items():
-                if name != "reads":  # it is about the load, and no part of it
+                if name not in ABOUT_THE_LOAD:
                     resource.add_map(counts.counting(name, _marker(resource)))
             retyped = _retyped(pipeline, source)
             if retyped:

@@ -36,7 +36,7 @@ from loaders.landing import (
     schema_of,
     tables,
 )
-from loaders.pendo.events import POLL_EVENT_COLUMNS, USAGE, Usage
+from loaders.pendo.events import POLL_EVENT_COLUMNS, USAGE, LandedDays, Usage
 from loaders.pendo.objects import (
     ACCOUNT_COLUMNS,
     GUIDE_COLUMNS,
@@ -108,9 +108,11 @@ def files(settings: LoadSettings) -> Iterable[DltResource]:
         declaration, settings.files.absolute().parent, Path(dlt.current.pipeline().working_dir) / "scratch.duckdb"
     )
     full = load.mode == "full"
+    days = LandedDays()
     for usage in USAGE:
         if full or usage.table in load.tables:
-            yield load.usage(usage)
+            yield days.noting(load.usage(usage))
+    yield days.resource()
     yield load.visits()
     yield from filter(None, (load.described("visitors"), load.described("accounts")))
     if full:

@@ -9,7 +9,7 @@ import duckdb
 from dlt.extract import DltResource
 
 from loaders.landing import Reads
-from loaders.pendo.events import USAGE, poll_events, usage_events
+from loaders.pendo.events import USAGE, LandedDays, poll_events, usage_events
 from loaders.pendo.objects import accounts, guides, metadata_fields, polls, used_things, visitors
 from loaders.pendo.subscription import Subscription, connect
 from loaders.unfinished import Unfinished
@@ -53,7 +53,11 @@ def pendo(
         used_things(subscription, "feature", "features", "feature_id", reads),
         used_things(subscription, "tracktype", "track_types", "track_type_id", reads),
     )
-    yield from (one for one in resources if wanted.pendo is None or one.name in wanted.pendo)
+    days, usage = LandedDays(), {one.table for one in USAGE}
+    for one in resources:
+        if wanted.pendo is None or one.name in wanted.pendo:
+            yield days.noting(one) if one.name in usage else one
+    yield days.resource()
     yield reads.resource()
 
 

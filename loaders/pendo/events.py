@@ -7,8 +7,8 @@ are final, so they are read again on every load, and each replaces what was land
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from math import ceil
 from typing import Any, TypedDict
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from dlt.extract import DltResource
 
 from loaders.calls import Answer
-from loaders.landing import BIGINT, BOOLEAN, TEXT, Column, Mode, Reads, Row, json_text, resource, tables
+from loaders.landing import BIGINT, BOOLEAN, TEXT, TIMESTAMP, Column, Mode, Reads, Row, json_text, resource, tables
 from loaders.pendo.subscription import Subscription
 from loaders.values import TooLong, Unreadable
 
@@ -54,6 +54,7 @@ USAGE_COLUMNS = (
 )
 # True only in rows that empty their day; such rows never reach the table.
 REMOVED = Column("removed", BOOLEAN)
+LANDED_DAY_COLUMNS = (Column("object", TEXT, nullable=False), DAY, Column("landed_at", TIMESTAMP), REMOVED)
 POLL_EVENT_COLUMNS = (
     Column("visitor_id", TEXT, "visitorId", nullable=False),
     Column("account_id", TEXT, "accountId", nullable=False),
@@ -94,6 +95,44 @@ USAGE = (
         "properties",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LandedDays:
+    """The days of usage that one load lands, and those that it empties: a build reads these again, and no others.
+
+    The moment is that of the load, and not of its answers: a load that died may have kept them for this one, and a
+    build may have read what it had landed by then.
+    """
+
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    rows: dict[tuple[str, int], Row] = field(default_factory=dict)
+    modes: set[Mode] = field(default_factory=set)
+
+    def noting(self, usage: DltResource) -> DltResource:
+        """Note the days of a table of usage as its rows pass."""
+        self.modes.add("full" if usage.write_disposition == "replace" else "incremental")
+
+        def note(rows: pa.Table) -> pa.Table:
+            for one in rows.group_by(["day", "removed"]).aggregate([]).to_pylist():
+                self.rows[usage.name, one["day"]] = {"object": usage.name, "landed_at": self.at, **one}
+            return rows
+
+        return usage.add_map(note)
+
+    def resource(self) -> DltResource:
+        """Make the resource of the `landed_days` table; it must come after the usage.
+
+        Where one table is landed as a whole, what was noted of the others goes, too: it only says what not to read.
+        """
+        mode: Mode = "full" if "full" in self.modes else "incremental"
+
+        def read() -> Iterator[pa.Table]:
+            # One at least: a warehouse of before this table gets it though nothing has changed.
+            yield from tables(self.rows.values(), LANDED_DAY_COLUMNS)
+
+        days = resource("landed_days", LANDED_DAY_COLUMNS, read, mode)
+        return days.apply_hints(columns={"removed": {"hard_delete": True}})
 
 
 def usage_events(subscription: Subscription, usage: Usage, now: datetime, reads: Reads) -> DltResource:

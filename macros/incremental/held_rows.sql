@@ -1,9 +1,14 @@
 {#-
-The rows that an incremental table holds; none on a full refresh and before it was first built. It is looked up by its name and not
-by ref(), because what comes of it decides what that table does next.
+A table of the last build that there is to go on from; none on a full refresh and before the first build. It is looked up by its name and not
+by ref(), because what comes of it decides what that table says next.
 -#}
+{% macro held_relation(table) -%}
+    {{ return(load_relation(this.incorporate(path={'identifier': table})) if continues() else none) }}
+{%- endmacro %}
+
+{#- The rows that it holds, which may be none. -#}
 {% macro held_rows(table, owner) -%}
-    {%- set held = load_relation(this.incorporate(path={'identifier': table})) if continues() else none -%}
+    {%- set held = held_relation(table) -%}
     {%- if held is none -%}
         (
             select

@@ -25,5 +25,5 @@ full refresh, and when the columns have changed, as they do with the list of win
         {{ return(false) }}
     {%- endif -%}
     {%- set held = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list -%}
-    {{ return(columns.keys() | reject('in', held) | list | length == 0) }}
+    {{ return(columns | reject('in', held) | list | length == 0) }}
 {%- endmacro %}

@@ -2,82 +2,83 @@ with
 
 days as (
 
-    select
-        'int_usage__closed' as roll_up,
-        usage_days.*
-    from {{ ref('int_usage__by_day') }} as usage_days
-
-    union all
-
-    select
-        'int_tagged_usage__closed' as roll_up,
-        usage_days.*
-    from {{ ref('int_tagged_usage__by_day') }} as usage_days
+    select * from {{ ref('int_landed_days__due') }}
 
 ),
 
-today as (
+due as (
 
     select
-        max(as_of) as as_of,
-        max(closed_through) as closed_through
+        roll_up,
+        usage_on,
+        day_starts_ms,
+        landed_at
+    from days
+    where is_due
 
-    from {{ ref('dim_windows') }}
+),
+
+compared_dates as (
+
+    select
+        roll_up,
+        usage_on,
+        is_open,
+        -- What was told of a day on a full refresh has no digest.
+        bool_or(is_due or digest is not null) as is_digested
+
+    from days
+    where is_compared
+    group by roll_up, usage_on, is_open
 
 ),
 
 landed as (
 
-    select * from days
-    where not is_held
-
-),
-
-held as (
-
-    select * from days
-    where is_held
-
-),
-
--- Of closed days, those of the last night's that this landing may have read again, as clocks change, and some of the older
--- ones, which a file may have corrected. A digest of every day would cost as much as all else that a night does.
-reread as (
-
-    select
-        landed.roll_up,
-        landed.usage_on,
-        landed.day_starts_ms
-    from landed
-    inner join (
-        select roll_up, max(usage_on) as held_through from held group by roll_up
-    ) as last_held
-        on landed.roll_up = last_held.roll_up
-    cross join today
-    where
-        landed.usage_on <= today.closed_through
-        and (
-            landed.usage_on >= last_held.held_through - 3
-            or {{ compared_in_turn('landed.usage_on', 'today.as_of') }}
-        )
-
-),
-
-digested as (
-
-    -- Not from the CTEs above: what is read twice is copied first, and these are large.
     {{
-        digested_days(
-            'int_usage__closed', ref('stg_pendo__events'), 'reread', ['visitor_id', 'account_id']
+        landed_sums(
+            'int_usage__closed', ref('stg_pendo__events'), 'due', ['visitor_id', 'account_id']
         )
     }}
 
     union all
 
     {{
-        digested_days(
-            'int_tagged_usage__closed', ref('stg_pendo__tagged_events'), 'reread',
+        landed_sums(
+            'int_tagged_usage__closed', ref('stg_pendo__tagged_events'), 'due',
             ['visitor_id', 'account_id', 'kind', 'tagged_id']
+        )
+    }}
+
+    union all
+
+    -- Nobody has landed these since they were read. Open days are not read here at all.
+    select
+        roll_up,
+        usage_on,
+        day_starts_ms,
+        landed_at,
+        case when not is_open then event_count end as event_count,
+        case when not is_open then minutes end as minutes,
+        case when not is_open then digest end as digest,
+        is_open,
+        is_compared
+    from days
+    where
+        not is_due
+        and day_starts_ms is not null
+
+),
+
+held as (
+
+    {{ held_sums('int_usage__closed', 'compared_dates', ['visitor_id', 'account_id']) }}
+
+    union all
+
+    {{
+        held_sums(
+            'int_tagged_usage__closed', 'compared_dates', ['visitor_id', 'account_id', 'kind', 'tagged_id']
         )
     }}
 
@@ -89,23 +90,25 @@ compared as (
         coalesce(landed.roll_up, held.roll_up) as roll_up,
         coalesce(landed.usage_on, held.usage_on) as usage_on,
         landed.day_starts_ms,
+        landed.landed_at,
         landed.event_count,
         landed.minutes,
-        -- Two starts may be of one date when somebody changed the time zone.
-        sum(landed.event_count) over same_day is distinct from held.event_count
-        or sum(landed.minutes) over same_day is distinct from held.minutes
-        or digested.landed_digest is distinct from digested.held_digest
-            as is_restated,
-        held.usage_on is not null as is_held
+        landed.digest,
+        coalesce(landed.is_open, held.is_open) as is_open,
+        case
+            when coalesce(landed.is_open, held.is_open) then held.usage_on is not null
+            when not landed.is_compared then false
+            -- Two starts may be of one date when somebody changed the time zone.
+            else
+                sum(landed.event_count) over same_day is distinct from held.event_count
+                or sum(landed.minutes) over same_day is distinct from held.minutes
+                or coalesce(sum(landed.digest) over same_day <> held.digest, false)
+        end as is_changed
 
     from landed
     full join held
         on landed.roll_up = held.roll_up
         and landed.usage_on = held.usage_on
-    -- One at most: days are digested by their date.
-    left join digested
-        on landed.roll_up = digested.roll_up
-        and landed.usage_on = digested.usage_on
     window same_day as (
         partition by
             coalesce(landed.roll_up, held.roll_up),
@@ -114,16 +117,4 @@ compared as (
 
 )
 
-select
-    compared.roll_up,
-    compared.usage_on,
-    compared.day_starts_ms,
-    compared.event_count,
-    compared.minutes,
-    compared.usage_on > today.closed_through as is_open,
-    case
-        when compared.usage_on > today.closed_through then compared.is_held
-        else compared.is_restated
-    end as is_changed
-from compared
-cross join today
+select * from compared

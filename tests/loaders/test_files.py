@@ -413,6 +413,39 @@ def test_a_file_that_is_gone_stops_the_load_until_it_is_said_what_that_means(pla
     assert place.ask("select file from pendo.files") == [("b.csv",)]
 
 
+def test_landed_days_tell_which_days_a_file_has_changed(place: Place) -> None:
+    def landed() -> dict[tuple[str, str], object]:
+        found = place.ask("select object, day, landed_at from pendo.landed_days")
+        return {(str(table), local_date(int(str(day)))): at for table, day, at in found}
+
+    def deliver(name: str, *rows: tuple[int, str]) -> None:
+        lines = [f"ann,acme,2026-03-0{day}T12:00:00Z,{kind},home" for day, kind in rows]
+        place.write(f"events/{name}", "\n".join(["user,org,at,kind,what", *lines]))
+
+    place.declare(CSV.replace('time = "at"', 'time = "at"\ntype = "kind"\nname = "what"'))
+    deliver("a.csv", (1, "page"), (2, "page"))
+    deliver("b.csv", (2, "page"), (3, "feature"))
+    place.load()
+    first = landed()
+    assert first.keys() == {
+        *(("events", f"2026-03-0{day}") for day in (1, 2, 3)),
+        *(("page_events", f"2026-03-0{day}") for day in (1, 2)),
+        ("feature_events", "2026-03-03"),
+    }
+    place.load()
+    assert landed() == first
+    # Of 3 March, what was a feature is a page; 2 March is held by this file, too; 1 March is not.
+    deliver("b.csv", (3, "page"))
+    place.load()
+    second = landed()
+    assert {day for day, at in second.items() if first.get(day) == at} == {
+        ("events", "2026-03-01"),
+        ("page_events", "2026-03-01"),
+    }
+    assert second.keys() - first.keys() == {("page_events", "2026-03-03")}
+    assert first.keys() - second.keys() == {("feature_events", "2026-03-03")}
+
+
 def test_another_mapping_reads_everything_again(place: Place) -> None:
     place.write("events/a.csv", "user,org,at,mail\nann,acme,2026-03-01T12:00:00Z,a@x.example\n")
     place.load()
@@ -450,6 +483,8 @@ def test_whatever_is_delivered_in_whatever_files_the_landing_is_what_the_files_s
         there |= delivery
         place.load()
     assert place.days() == summed(there)
+    landed = "select object, day from pendo.landed_days order by day"
+    assert place.ask(landed) == place.ask("select distinct 'events', day from pendo.events order by day")
 
 
 def summed(files: Mapping[str, Iterable[tuple[str, str, datetime]]]) -> list[Row]:

@@ -115,6 +115,41 @@ def test_a_day_that_became_empty_is_emptied(load_rows: Load, query: Query, contr
     assert again == [(days[2], "a@b.example", 2, None)]
     assert query("select * from pendo.events where day < ? order by all", days[9]) == kept
     assert kept
+    noted = "select object, day from pendo.landed_days order by day"
+    assert query(noted) == query("select distinct 'events', day from pendo.events order by day")
+
+
+def test_landed_days_are_those_with_rows_and_are_renewed_when_they_land_again(
+    load_rows: Load, query: Query, control: httpx.Client
+) -> None:
+    wanted = Wanted(pendo=frozenset({"events", "feature_events"}))
+
+    def landed() -> dict[tuple[object, ...], object]:
+        found = query("select object, day, landed_at from pendo.landed_days")
+        for table in wanted.pendo or ():
+            days = {day for (day,) in query(f"select distinct day from pendo.{table}")}
+            assert {day for name, day, _ in found if name == table} == days
+        assert len(found) == len({row[:2] for row in found})
+        return {row[:2]: row[2] for row in found}
+
+    load_rows("pendo", wanted=wanted)
+    first = landed()
+    assert len(first) > 700
+    assert len(set(first.values())) == 1
+    control.post("/advance", json={"days": 1})
+    load_rows("pendo", wanted=wanted)
+    second = landed()
+    (newest,) = set(second.values()) - set(first.values())
+    renewed = sorted(day for (name, day), at in second.items() if name == "events" and at == newest)
+    assert renewed == sorted(day for name, day in second if name == "events")[-len(renewed) :]
+    # Nine open ones and the one that has closed; the others are at the edges of what is read again.
+    assert 10 <= len(renewed) <= 12
+    assert {place: at for place, at in second.items() if at != newest}.items() < first.items()
+    # Another table that is landed as a whole takes with it what is known of these: they are read once more.
+    load_rows("pendo", wanted=Wanted(pendo=frozenset({"page_events"})))
+    assert {name for (name,) in query("select object from pendo.landed_days")} == {"page_events"}
+    load_rows("pendo", wanted=wanted)
+    assert 10 <= sum(name == "events" for (name,) in query("select object from pendo.landed_days")) <= 12
 
 
 DAY = {"visitorId": "a@b.example", "accountId": "a", "appId": 1, "day": 1_760_000_000_000, "numEvents": 5}

@@ -1,0 +1,151 @@
+with
+
+-- Not from staging: all that is incremental waits for this.
+recorded as (
+
+    select
+        case
+            when object = 'events' then 'int_usage__closed'
+            else 'int_tagged_usage__closed'
+        end as roll_up,
+        day as day_starts_ms,
+        max(landed_at) as landed_at
+
+    from {{ source('pendo', 'landed_days') }}
+    group by 1, 2
+
+),
+
+today as (
+
+    select
+        max(as_of) as as_of,
+        max(closed_through) as closed_through
+
+    from {{ ref('dim_windows') }}
+
+),
+
+known as (
+
+    {{ prior_days() }}
+
+),
+
+starts as (
+
+    select
+        coalesce(recorded.roll_up, known.roll_up) as roll_up,
+        coalesce(recorded.day_starts_ms, known.day_starts_ms) as day_starts_ms,
+        recorded.landed_at,
+        known.usage_on as known_on,
+        known.event_count,
+        known.minutes,
+        known.digest,
+        coalesce(known.is_changed, false) as was_changed,
+        known.roll_up is null
+        or known.is_open
+        or recorded.landed_at is distinct from known.landed_at
+            as is_renewed
+
+    from recorded
+    full join known
+        on recorded.roll_up = known.roll_up
+        and recorded.day_starts_ms = known.day_starts_ms
+
+),
+
+-- By the day's first millisecond: a few hundred conversions between time zones.
+dated as (
+
+    select
+        starts.*,
+        coalesce(
+            {{
+                date_in_zone(timestamp_from_millis('day_starts_ms'), var('subscription_time_zone'))
+            }},
+            known_on
+        ) as usage_on
+    from starts
+
+),
+
+judged as (
+
+    select
+        dated.*,
+        dated.usage_on > today.closed_through as is_open,
+        dated.is_renewed
+        -- Somebody has changed the time zone.
+        or dated.usage_on is distinct from dated.known_on
+        or {{ compared_in_turn('dated.usage_on', 'today.as_of') }}
+            as is_due
+
+    from dated
+    cross join today
+
+),
+
+-- A roll-up knows days by their date alone, and two starts may be of one. What had changed it may not have summed, as the build died.
+dates as (
+
+    select
+        roll_up,
+        usage_on,
+        bool_or(is_due) as is_due
+    from (
+        select
+            roll_up,
+            usage_on,
+            is_due
+        from judged
+        where is_due or was_changed or is_open
+
+        union all
+
+        select
+            roll_up,
+            known_on as usage_on,
+            is_due
+        from judged
+        where
+            (is_due or was_changed)
+            and known_on is not null
+    ) as asked
+    group by roll_up, usage_on
+
+),
+
+due as (
+
+    select
+        coalesce(judged.roll_up, dates.roll_up) as roll_up,
+        coalesce(judged.usage_on, dates.usage_on) as usage_on,
+        judged.day_starts_ms,
+        judged.landed_at,
+        judged.event_count,
+        judged.minutes,
+        judged.digest,
+        dates.is_due and judged.roll_up is not null as is_due,
+        dates.roll_up is not null as is_compared
+
+    from judged
+    full join dates
+        on judged.roll_up = dates.roll_up
+        and judged.usage_on = dates.usage_on
+
+)
+
+select
+    due.roll_up,
+    due.usage_on,
+    due.day_starts_ms,
+    due.landed_at,
+    due.event_count,
+    due.minutes,
+    due.digest,
+    due.usage_on > today.closed_through as is_open,
+    coalesce(due.is_due, false) and due.usage_on <= today.closed_through as is_due,
+    due.is_compared
+from due
+cross join today
