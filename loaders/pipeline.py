@@ -26,7 +26,7 @@ from loaders.files.summing import sum_up
 from loaders.hubspot import hubspot, read_warehouse
 from loaders.ledger import ledger
 from loaders.patches import apply_patches
-from loaders.pendo import landed_ids, pendo
+from loaders.pendo import LandedDays, landed_ids, pendo, unnoted_days
 from loaders.salesforce import salesforce
 from loaders.unfinished import Unfinished
 from loaders.values import Landing, LoadError, LoadSettings, Unreadable, Wanted
@@ -159,9 +159,10 @@ def _source(
         case "salesforce":
             return partial(salesforce, settings, wanted, unfinished)
         case "pendo":
-            return partial(pendo, settings, wanted, landed_ids(warehouse), unfinished)
+            days = LandedDays(unnoted_days(warehouse))
+            return partial(pendo, settings, wanted, landed_ids(warehouse), days, unfinished)
         case "files":
-            return partial(files.files, settings)
+            return partial(files.files, settings, LandedDays(unnoted_days(warehouse)))
         case _:
             return partial(ledger, settings)
 

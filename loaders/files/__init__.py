@@ -101,14 +101,13 @@ class Known(TypedDict):
 
 
 @dlt.source(name="files", max_table_nesting=0)
-def files(settings: LoadSettings) -> Iterable[DltResource]:
-    """Make the resources of a load from files; lists the files at once."""
+def files(settings: LoadSettings, days: LandedDays) -> Iterable[DltResource]:
+    """Make the resources of a load from files; lists the files at once. `days` takes down the days of usage."""
     declaration = read_declaration(settings.files)
     load = Load(
         declaration, settings.files.absolute().parent, Path(dlt.current.pipeline().working_dir) / "scratch.duckdb"
     )
     full = load.mode == "full"
-    days = LandedDays()
     for usage in USAGE:
         if full or usage.table in load.tables:
             yield days.noting(load.usage(usage))

@@ -9,13 +9,13 @@ import duckdb
 from dlt.extract import DltResource
 
 from loaders.landing import Reads
-from loaders.pendo.events import USAGE, LandedDays, poll_events, usage_events
+from loaders.pendo.events import USAGE, LandedDays, poll_events, unnoted_days, usage_events
 from loaders.pendo.objects import accounts, guides, metadata_fields, polls, used_things, visitors
 from loaders.pendo.subscription import Subscription, connect
 from loaders.unfinished import Unfinished
 from loaders.values import LoadError, LoadSettings, Wanted
 
-__all__ = ["landed_ids", "pendo"]
+__all__ = ["LandedDays", "landed_ids", "pendo", "unnoted_days"]
 
 # Pendo gives each of what people make in a subscription an id that no other subscription has.
 IDS = {
@@ -30,11 +30,12 @@ KINDS = ("guide", "page", "feature", "tracktype")
 
 @dlt.source(name="pendo", max_table_nesting=0)
 def pendo(
-    settings: LoadSettings, wanted: Wanted, landed: frozenset[str], unfinished: Unfinished
+    settings: LoadSettings, wanted: Wanted, landed: frozenset[str], days: LandedDays, unfinished: Unfinished
 ) -> Iterable[DltResource]:
     """Make the resources of a Pendo load, for the tables that are wanted; checks the key at once.
 
-    `landed` are the ids of the guides, pages, features and track types that are in the warehouse.
+    `landed` are the ids of the guides, pages, features and track types that are in the warehouse, and `days` takes
+    down the days of usage.
     """
     subscription = connect(settings)
     now = subscription.verify().at
@@ -53,7 +54,7 @@ def pendo(
         used_things(subscription, "feature", "features", "feature_id", reads),
         used_things(subscription, "tracktype", "track_types", "track_type_id", reads),
     )
-    days, usage = LandedDays(), {one.table for one in USAGE}
+    usage = {one.table for one in USAGE}
     for one in resources:
         if wanted.pendo is None or one.name in wanted.pendo:
             yield days.noting(one) if one.name in usage else one

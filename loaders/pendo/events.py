@@ -6,7 +6,7 @@ are final, so they are read again on every load, and each replaces what was land
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -14,6 +14,7 @@ from math import ceil
 from typing import Any, TypedDict
 
 import dlt
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.extract import DltResource
@@ -101,21 +102,24 @@ USAGE = (
 class LandedDays:
     """The days of usage that one load lands, and those that it empties: a build reads these again, and no others.
 
-    The moment is that of the load, and not of its answers: a load that died may have kept them for this one, and a
-    build may have read what it had landed by then.
+    `before` are the days that were landed when nobody noted them, by table. The moment is that of the load, and not of
+    its answers: a load that died may have kept them for this one, and a build may have read what it had landed by then.
     """
 
+    before: Mapping[str, Collection[int]] = field(default_factory=dict)
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     rows: dict[tuple[str, int], Row] = field(default_factory=dict)
-    modes: set[Mode] = field(default_factory=set)
+    # The tables of which all is landed anew.
+    whole: set[str] = field(default_factory=set)
 
     def noting(self, usage: DltResource) -> DltResource:
         """Note the days of a table of usage as its rows pass."""
-        self.modes.add("full" if usage.write_disposition == "replace" else "incremental")
+        if usage.write_disposition == "replace":
+            self.whole.add(usage.name)
 
         def note(rows: pa.Table) -> pa.Table:
             for one in rows.group_by(["day", "removed"]).aggregate([]).to_pylist():
-                self.rows[usage.name, one["day"]] = {"object": usage.name, "landed_at": self.at, **one}
+                self.rows[usage.name, one["day"]] = self._row(usage.name, one["day"], one["removed"])
             return rows
 
         return usage.add_map(note)
@@ -123,16 +127,41 @@ class LandedDays:
     def resource(self) -> DltResource:
         """Make the resource of the `landed_days` table; it must come after the usage.
 
-        Where one table is landed as a whole, what was noted of the others goes, too: it only says what not to read.
+        The table is made anew only where all usage is: the notes of a table that this load does not read are to stay.
         """
-        mode: Mode = "full" if "full" in self.modes else "incremental"
+        read_before = {usage.table for usage in USAGE if usage.table in dlt.current.source_state()}
+        mode: Mode = "full" if self.whole and read_before <= self.whole else "incremental"
 
         def read() -> Iterator[pa.Table]:
-            # One at least: a warehouse of before this table gets it though nothing has changed.
-            yield from tables(self.rows.values(), LANDED_DAY_COLUMNS)
+            unnoted = {
+                (table, day): self._row(table, day)
+                for table, days in self.before.items()
+                if table not in self.whole
+                for day in days
+            }
+            # One table at least: a warehouse of before it gets it though nothing has changed.
+            yield from tables((unnoted | self.rows).values(), LANDED_DAY_COLUMNS)
 
         days = resource("landed_days", LANDED_DAY_COLUMNS, read, mode)
         return days.apply_hints(columns={"removed": {"hard_delete": True}})
+
+    def _row(self, table: str, day: int, removed: bool | None = None) -> Row:  # noqa: FBT001  a column
+        return {"object": table, "day": day, "landed_at": self.at, "removed": removed}
+
+
+def unnoted_days(warehouse: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
+    """Read off a warehouse that has no table of landed days which days of usage it has."""
+    found = warehouse.execute(
+        "select table_name from information_schema.tables where table_schema = 'pendo'"
+    ).fetchall()
+    there = {name for (name,) in found}
+    if "landed_days" in there:
+        return {}
+    return {
+        usage.table: [day for (day,) in warehouse.execute(f"select distinct day from pendo.{usage.table}").fetchall()]  # noqa: S608
+        for usage in USAGE
+        if usage.table in there
+    }
 
 
 def usage_events(subscription: Subscription, usage: Usage, now: datetime, reads: Reads) -> DltResource:

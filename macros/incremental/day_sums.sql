@@ -8,10 +8,12 @@ same when its usage moves from one visitor, account or page to another; its dige
         {{ due }}.usage_on,
         {{ due }}.day_starts_ms,
         max({{ due }}.landed_at) as landed_at,
+        max({{ due }}.table_count) as table_count,
         cast(sum(events.event_count) as bigint) as event_count,
         cast(sum(events.minutes) as bigint) as minutes,
-        {# To compare with: of days that no roll-up holds, none is. -#}
+        {# To compare with: of days that no roll-up holds, there is none. -#}
         cast({{ 'sum(' ~ usage_weight(owner) ~ ')' if held_relation(roll_up) else 'null' }} as decimal(38, 0)) as digest,
+        {{ true if held_relation(roll_up) else false }} as is_digested,
         false as is_open,
         true as is_compared
     from {{ events }} as events

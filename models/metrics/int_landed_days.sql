@@ -12,7 +12,8 @@ due as (
         roll_up,
         usage_on,
         day_starts_ms,
-        landed_at
+        landed_at,
+        table_count
     from days
     where is_due
 
@@ -24,8 +25,8 @@ compared_dates as (
         roll_up,
         usage_on,
         is_open,
-        -- What was told of a day on a full refresh has no digest.
-        bool_or(is_due or digest is not null) as is_digested
+        -- Nothing was read to compare the digests of the others with.
+        bool_or(is_due) as is_digested
 
     from days
     where is_compared
@@ -52,21 +53,24 @@ landed as (
 
     union all
 
-    -- Nobody has landed these since they were read. Open days are not read here at all.
+    -- Nobody has landed these since they were read. Open days are not read here at all. What only a roll-up has is told of if it
+    -- has it: on a full refresh that is not read, and the old one stays if the build dies.
     select
         roll_up,
         usage_on,
         day_starts_ms,
         landed_at,
+        table_count,
         case when not is_open then event_count end as event_count,
         case when not is_open then minutes end as minutes,
-        case when not is_open then digest end as digest,
+        cast(null as decimal(38, 0)) as digest,
+        is_digested,
         is_open,
         is_compared
     from days
     where
         not is_due
-        and day_starts_ms is not null
+        and (day_starts_ms is not null or {{ not continues() }})
 
 ),
 
@@ -91,12 +95,14 @@ compared as (
         coalesce(landed.usage_on, held.usage_on) as usage_on,
         landed.day_starts_ms,
         landed.landed_at,
+        landed.table_count,
         landed.event_count,
         landed.minutes,
-        landed.digest,
+        coalesce(landed.is_digested, false) as is_digested,
         coalesce(landed.is_open, held.is_open) as is_open,
         case
             when coalesce(landed.is_open, held.is_open) then held.usage_on is not null
+            when landed.day_starts_ms is null then true
             when not landed.is_compared then false
             -- Two starts may be of one date when somebody changed the time zone.
             else

@@ -9,7 +9,8 @@ recorded as (
             else 'int_tagged_usage__closed'
         end as roll_up,
         day as day_starts_ms,
-        max(landed_at) as landed_at
+        max(landed_at) as landed_at,
+        count(*) as table_count
 
     from {{ source('pendo', 'landed_days') }}
     group by 1, 2
@@ -38,14 +39,19 @@ starts as (
         coalesce(recorded.roll_up, known.roll_up) as roll_up,
         coalesce(recorded.day_starts_ms, known.day_starts_ms) as day_starts_ms,
         recorded.landed_at,
+        recorded.table_count,
         known.usage_on as known_on,
         known.event_count,
         known.minutes,
-        known.digest,
+        coalesce(known.is_digested, false) as is_digested,
         coalesce(known.is_changed, false) as was_changed,
         known.roll_up is null
         or known.is_open
+        or recorded.landed_at is null
         or recorded.landed_at is distinct from known.landed_at
+        or recorded.table_count is distinct from known.table_count
+        -- The build that told of it may have died before it was summed. Of all days on the night after a full refresh, the sums do.
+        or (known.is_changed and known.is_digested)
             as is_renewed
 
     from recorded
@@ -86,7 +92,7 @@ judged as (
 
 ),
 
--- A roll-up knows days by their date alone, and two starts may be of one. What had changed it may not have summed, as the build died.
+-- A roll-up knows days by their date alone, and two starts may be of one.
 dates as (
 
     select
@@ -123,11 +129,17 @@ due as (
         coalesce(judged.usage_on, dates.usage_on) as usage_on,
         judged.day_starts_ms,
         judged.landed_at,
+        judged.table_count,
         judged.event_count,
         judged.minutes,
-        judged.digest,
-        dates.is_due and judged.roll_up is not null as is_due,
-        dates.roll_up is not null as is_compared
+        coalesce(judged.is_digested, false) as is_digested,
+        coalesce(dates.is_due, false) as is_due,
+        dates.roll_up is not null as is_compared,
+        count(judged.day_starts_ms) over (
+            partition by
+                coalesce(judged.roll_up, dates.roll_up),
+                coalesce(judged.usage_on, dates.usage_on)
+        ) as start_count
 
     from judged
     full join dates
@@ -141,11 +153,16 @@ select
     due.usage_on,
     due.day_starts_ms,
     due.landed_at,
+    due.table_count,
     due.event_count,
     due.minutes,
-    due.digest,
+    due.is_digested,
     due.usage_on > today.closed_through as is_open,
-    coalesce(due.is_due, false) and due.usage_on <= today.closed_through as is_due,
+    due.is_due and due.day_starts_ms is not null and due.usage_on <= today.closed_through as is_due,
     due.is_compared
 from due
 cross join today
+-- A date that only a roll-up may still have is a row where it has no start.
+where
+    due.day_starts_ms is not null
+    or due.start_count = 0

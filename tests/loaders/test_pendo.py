@@ -145,11 +145,24 @@ def test_landed_days_are_those_with_rows_and_are_renewed_when_they_land_again(
     # Nine open ones and the one that has closed; the others are at the edges of what is read again.
     assert 10 <= len(renewed) <= 12
     assert {place: at for place, at in second.items() if at != newest}.items() < first.items()
-    # Another table that is landed as a whole takes with it what is known of these: they are read once more.
-    load_rows("pendo", wanted=Wanted(pendo=frozenset({"page_events"})))
-    assert {name for (name,) in query("select object from pendo.landed_days")} == {"page_events"}
+    # A table that is landed for the first time leaves the notes of the others, which are read again beside it.
+    control.post("/advance", json={"days": 20})
+    load_rows("pendo", wanted=Wanted(pendo=frozenset({"events"})))
+    control.post("/advance", json={"days": 1})
+    wanted = Wanted(pendo=frozenset({"events", "feature_events", "page_events"}))
     load_rows("pendo", wanted=wanted)
-    assert 10 <= sum(name == "events" for (name,) in query("select object from pendo.landed_days")) <= 12
+    assert {name for name, _ in landed()} == wanted.pendo
+    assert query("select count(*) from pendo.landed_days where removed") == [(0,)]
+
+
+def test_days_of_a_warehouse_that_noted_none_are_noted(load_rows: Load, query: Query) -> None:
+    wanted = Wanted(pendo=frozenset({"events"}))
+    load_rows("pendo", wanted=wanted)
+    # An earlier version knew of no such table.
+    query("drop table pendo.landed_days")
+    load_rows("pendo", wanted=wanted)
+    noted = "select object, day from pendo.landed_days order by day"
+    assert query(noted) == query("select distinct 'events', day from pendo.events order by day")
 
 
 DAY = {"visitorId": "a@b.example", "accountId": "a", "appId": 1, "day": 1_760_000_000_000, "numEvents": 5}

@@ -141,10 +141,13 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The SQL of every model, for a full refresh and for a night, and how each is kept."""
+    """The SQL of every model and how each is kept: for the first build, for a night, and for builds that begin anew."""
 
     full: Mapping[str, str]
     nightly: Mapping[str, str]
+    # A full refresh of a warehouse that is built, and a night after its table of days was lost.
+    refresh: Mapping[str, str]
+    without_days: Mapping[str, str]
     materialized: Mapping[str, str]
 
 
@@ -219,12 +222,12 @@ class Warehouse:
                 if (table, day) in now:
                     self._connection.execute("insert into pendo.landed_days values (?, ?, ?)", [table, day, at])
 
-    def build(self, models: Sequence[str] = MODELS) -> None:
+    def build(self, models: Sequence[str] = MODELS, sql: Mapping[str, str] | None = None) -> None:
         """Build as a night does, or in full the first time; a build that dies has built the first models only."""
         for model in models:
             schema = "staging" if model.startswith("stg_") else "metrics"
             kind, name = self._compiled.materialized[model], f"{schema}.{model}"
-            text = (self._compiled.nightly if self._built else self._compiled.full)[model]
+            text = (sql or (self._compiled.nightly if self._built else self._compiled.full))[model]
             if kind == "view":
                 self._connection.execute(f"create or replace view {name} as {text}")
                 continue
@@ -258,10 +261,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
             schema = "staging" if model.startswith("stg_") else "metrics"
             made = "view" if materialized[model] == "view" else "table"
             connection.execute(f"create {made} {schema}.{model} as {full[model]}")
-    nightly = compiler.models()
+    nightly, refresh = compiler.models(), compiler.models("--full-refresh")
     # A night that is no different from a full refresh would prove nothing.
     assert {model for model in MODELS if full[model] != nightly[model]} == READING
-    return Compiled(full, nightly, materialized)
+    with duckdb.connect(folder / "warehouse.duckdb") as connection:
+        connection.execute("drop table metrics.int_landed_days")
+    return Compiled(full, nightly, refresh, compiler.models(), materialized)
 
 
 @dataclass(slots=True)
@@ -414,6 +419,47 @@ def test_a_build_that_died_is_made_up_for(compiled: Compiled, nights: tuple[Nigh
         warehouse.land(nights[-1])
         warehouse.build()
         assert warehouse.rows(*asked) == built_once(compiled, nights[-1], *asked)
+
+
+@quick
+@given(rows=landings, others=landings)
+def test_a_full_refresh_that_died_is_made_up_for(
+    compiled: Compiled, rows: tuple[Event, ...], others: tuple[Event, ...]
+) -> None:
+    """The roll-ups are still the old ones, with days that have vanished since."""
+    asked = (*LASTING, *RESULTS)
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, rows))
+        warehouse.build()
+        warehouse.land(Night(1, others))
+        warehouse.build(MODELS[: MODELS.index("int_landed_days") + 1], compiled.refresh)
+        warehouse.build()
+        # Usage that moved and left the sums of its day as they were is noticed within 59 nights.
+        ours, full = warehouse.rows(*asked), built_once(compiled, Night(1, others), *asked)
+        held = "select usage_on, sum(event_count), sum(minutes) from metrics.int_usage__closed group by 1 order by 1"
+        sums = warehouse.ask(held)
+    with closing(Warehouse(compiled)) as anew:
+        anew.land(Night(1, others))
+        anew.build()
+        assert anew.ask(held) == sums
+    if not {event.ago for event in rows} & {event.ago for event in others}:
+        assert ours == full
+
+
+@quick
+@given(rows=landings, others=landings)
+def test_days_that_were_lost_are_found_again(
+    compiled: Compiled, rows: tuple[Event, ...], others: tuple[Event, ...]
+) -> None:
+    """An upgrade begins the table of days anew, and so does whoever drops it; what has vanished meanwhile is missed."""
+    asked = (*LASTING, *RESULTS)
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, rows))
+        warehouse.build()
+        warehouse.land(Night(1, others))
+        warehouse.ask("drop table metrics.int_landed_days")
+        warehouse.build(sql=compiled.without_days)
+        assert warehouse.rows(*asked) == built_once(compiled, Night(1, others), *asked)
 
 
 @quick

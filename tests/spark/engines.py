@@ -14,11 +14,17 @@ from backhaul.spelling import register
 
 # A row a build.
 HISTORIES = {"match_rates"}
-# What names the build itself, and not the world.
-OF_THE_BUILD = {"match_changes": {"run_id", "run_at"}, "match_rates": {"run_id", "run_at"}, "lost_matches": {"lost_at"}}
+# What names the build, or the load before it, and not the world.
+OF_THE_BUILD = {
+    "match_changes": {"run_id", "run_at"},
+    "match_rates": {"run_id", "run_at"},
+    "lost_matches": {"lost_at"},
+    "int_landed_days": {"landed_at"},
+    "int_landed_days__due": {"landed_at"},
+}
 
 # Each engine makes its own numbers of the same texts.
-OF_THE_ENGINE = {"visitor_key", "account_key", "key_check"}
+OF_THE_ENGINE = {"visitor_key", "account_key", "key_check", "digest"}
 
 
 def models(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
