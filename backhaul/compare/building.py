@@ -138,21 +138,24 @@ def _drop(warehouse: Path) -> None:
 @contextmanager
 def stopping() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the block as an error does, so that what is open is closed. Raises CompareStopped."""
-    received = signal.SIGINT
+    received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received = signal.Signals(number)
+        received.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with interrupting_again():
             yield
-    except KeyboardInterrupt:
-        raise CompareStopped(received) from None
+    except (KeyboardInterrupt, CompareError):
+        # dbt may end with an error of the connection that was closed under it.
+        if not received:
+            raise
+        raise CompareStopped(received[0]) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def comparing(warehouse: Path, scratch: Path) -> duckdb.DuckDBPyConnection:

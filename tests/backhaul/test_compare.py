@@ -277,6 +277,28 @@ def test_a_signal_that_a_destructor_swallowed_ends_it_too() -> None:
     assert stopped.value.signal == signal.SIGTERM
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_ends_a_build_with_an_error_is_told_as_a_stop(number: signal.Signals) -> None:
+    """A stopped dbt closes its connections, and what runs on one of them says that it cannot be built."""
+
+    def build() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise CompareError("main cannot be built: Connection already closed!") from None
+
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Stopped) as stopped, building.stopping():
+        build()
+    assert stopped.value.signal == number
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_error_that_nobody_asked_for_is_no_stop() -> None:
+    with pytest.raises(CompareError), building.stopping():
+        raise CompareError("main cannot be built")
+
+
 def test_a_version_that_cannot_be_built_is_named_and_leaves_nothing(clone: Clone) -> None:
     good = (clone.root / WINDOWED).read_text()
     clone.edit(WINDOWED, MINUTES, f"no_such_column as {MINUTES.partition(' as ')[2]}")
