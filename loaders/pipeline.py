@@ -112,7 +112,7 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
     warehouse is open, and locked, only before and after the vendor is read.
     """
     with (
-        Unfinished(settings.pipelines_dir / vendor) as unfinished,
+        Unfinished(settings.pipelines_dir / vendor, _may_go_on) as unfinished,
         switched_run_context(_Alone(folder := str(unfinished.working))),
     ):
         pipeline = dlt.pipeline(vendor, pipelines_dir=folder, dataset_name=DATASETS.get(vendor, vendor))
@@ -140,10 +140,6 @@ def _run(vendor: str, settings: LoadSettings, wanted: Wanted, counts: _Counts) -
                 if vendor == "files":
                     sum_up(warehouse)
             unfinished.forget()
-        except Exception as error:
-            if not _may_go_on(error):
-                unfinished.forget()
-            raise
         finally:
             pipeline.deactivate()
     return unfinished.oldest is not None

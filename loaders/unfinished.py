@@ -39,13 +39,14 @@ class Unfinished:
 
     `oldest` is when the first of the answers was given that an earlier load had kept and this one goes on with: what is
     behind them may have changed since. None if this load has asked for everything itself. `working` is a folder of
-    this load's own.
+    this load's own. `may_go_on` says of an error that ends the load whether the next one may go on with what was read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, may_go_on: Callable[[Exception], bool] = lambda _: True) -> None:
         self.oldest: datetime | None = None
         self.working = folder / "working"
         self._folder = folder
+        self._may_go_on = may_go_on
         self._lock = folder.with_name(f"{folder.name}.lock")
         self._held: IO[bytes] | None = None
 
@@ -66,7 +67,9 @@ class Unfinished:
             raise LoadError(f"{self._folder} cannot be written: {error.strerror}") from error
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not self._may_go_on(error):
+            self.forget()
         shutil.rmtree(self.working, ignore_errors=True)
         if not any(self._folder.glob("*.answers")):
             shutil.rmtree(self._folder, ignore_errors=True)
