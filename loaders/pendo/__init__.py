@@ -9,7 +9,7 @@ import duckdb
 from dlt.extract import DltResource
 
 from loaders.landing import Reads
-from loaders.pendo.events import USAGE, LandedDays, poll_events, unnoted_days, usage_events
+from loaders.pendo.events import USAGE, LandedDays, landed_tables, poll_events, unnoted_days, usage_events
 from loaders.pendo.objects import accounts, guides, metadata_fields, polls, used_things, visitors
 from loaders.pendo.subscription import Subscription, connect
 from loaders.unfinished import Unfinished
@@ -64,11 +64,9 @@ def pendo(
 
 def landed_ids(warehouse: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """Read off the warehouse which guides, pages, features and track types are landed."""
-    there = "select table_name from information_schema.tables where table_schema = 'pendo'"
-    tables = [name for (name,) in warehouse.execute(there).fetchall() if name in IDS]
     return frozenset(
         one
-        for name in tables
+        for name in IDS.keys() & landed_tables(warehouse)
         for (one,) in warehouse.execute(f"select {IDS[name]} from pendo.{name}").fetchall()  # noqa: S608 names of our own
     )
 

@@ -106,7 +106,7 @@ class LandedDays:
     its answers: a load that died may have kept them for this one, and a build may have read what it had landed by then.
     """
 
-    before: Mapping[str, Collection[int]] = field(default_factory=dict)
+    before: Mapping[str, Collection[int]]
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     rows: dict[tuple[str, int], Row] = field(default_factory=dict)
     # The tables of which all is landed anew.
@@ -119,7 +119,7 @@ class LandedDays:
 
         def note(rows: pa.Table) -> pa.Table:
             for one in rows.group_by(["day", "removed"]).aggregate([]).to_pylist():
-                self.rows[usage.name, one["day"]] = self._row(usage.name, one["day"], one["removed"])
+                self.rows[usage.name, one["day"]] = self._row(usage.name, **one)
             return rows
 
         return usage.add_map(note)
@@ -134,7 +134,7 @@ class LandedDays:
 
         def read() -> Iterator[pa.Table]:
             unnoted = {
-                (table, day): self._row(table, day)
+                (table, day): self._row(table, day=day)
                 for table, days in self.before.items()
                 if table not in self.whole
                 for day in days
@@ -145,16 +145,19 @@ class LandedDays:
         days = resource("landed_days", LANDED_DAY_COLUMNS, read, mode)
         return days.apply_hints(columns={"removed": {"hard_delete": True}})
 
-    def _row(self, table: str, day: int, removed: bool | None = None) -> Row:  # noqa: FBT001  a column
+    def _row(self, table: str, *, day: int, removed: bool | None = None) -> Row:
         return {"object": table, "day": day, "landed_at": self.at, "removed": removed}
+
+
+def landed_tables(warehouse: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Name the tables of Pendo's, or of files, that a warehouse has."""
+    there = "select table_name from information_schema.tables where table_schema = 'pendo'"
+    return frozenset(name for (name,) in warehouse.execute(there).fetchall())
 
 
 def unnoted_days(warehouse: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
     """Read off a warehouse that has no table of landed days which days of usage it has."""
-    found = warehouse.execute(
-        "select table_name from information_schema.tables where table_schema = 'pendo'"
-    ).fetchall()
-    there = {name for (name,) in found}
+    there = landed_tables(warehouse)
     if "landed_days" in there:
         return {}
     return {
