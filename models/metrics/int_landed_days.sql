@@ -91,8 +91,8 @@ held as (
 compared as (
 
     select
-        coalesce(landed.roll_up, held.roll_up) as roll_up,
-        coalesce(landed.usage_on, held.usage_on) as usage_on,
+        roll_up,
+        usage_on,
         landed.day_starts_ms,
         landed.landed_at,
         landed.table_count,
@@ -101,7 +101,7 @@ compared as (
         coalesce(landed.is_digested, false) as is_digested,
         coalesce(landed.is_open, held.is_open) as is_open,
         case
-            when coalesce(landed.is_open, held.is_open) then held.usage_on is not null
+            when coalesce(landed.is_open, held.is_open) then held.is_open is not null
             when landed.day_starts_ms is null then true
             when not landed.is_compared then false
             -- Two starts may be of one date when somebody changed the time zone.
@@ -113,13 +113,8 @@ compared as (
 
     from landed
     full join held
-        on landed.roll_up = held.roll_up
-        and landed.usage_on = held.usage_on
-    window same_day as (
-        partition by
-            coalesce(landed.roll_up, held.roll_up),
-            coalesce(landed.usage_on, held.usage_on)
-    )
+        using (roll_up, usage_on)
+    window same_day as (partition by roll_up, usage_on)
 
 )
 

@@ -36,8 +36,8 @@ known as (
 starts as (
 
     select
-        coalesce(recorded.roll_up, known.roll_up) as roll_up,
-        coalesce(recorded.day_starts_ms, known.day_starts_ms) as day_starts_ms,
+        roll_up,
+        day_starts_ms,
         recorded.landed_at,
         recorded.table_count,
         known.usage_on as known_on,
@@ -45,8 +45,8 @@ starts as (
         known.minutes,
         coalesce(known.is_digested, false) as is_digested,
         coalesce(known.is_changed, false) as was_changed,
-        known.roll_up is null
-        or known.is_open
+        -- Not known is as if it was open.
+        coalesce(known.is_open, true)
         or recorded.landed_at is null
         or recorded.landed_at is distinct from known.landed_at
         or recorded.table_count is distinct from known.table_count
@@ -56,8 +56,7 @@ starts as (
 
     from recorded
     full join known
-        on recorded.roll_up = known.roll_up
-        and recorded.day_starts_ms = known.day_starts_ms
+        using (roll_up, day_starts_ms)
 
 ),
 
@@ -125,8 +124,8 @@ dates as (
 due as (
 
     select
-        coalesce(judged.roll_up, dates.roll_up) as roll_up,
-        coalesce(judged.usage_on, dates.usage_on) as usage_on,
+        roll_up,
+        usage_on,
         judged.day_starts_ms,
         judged.landed_at,
         judged.table_count,
@@ -134,17 +133,12 @@ due as (
         judged.minutes,
         coalesce(judged.is_digested, false) as is_digested,
         coalesce(dates.is_due, false) as is_due,
-        dates.roll_up is not null as is_compared,
-        count(judged.day_starts_ms) over (
-            partition by
-                coalesce(judged.roll_up, dates.roll_up),
-                coalesce(judged.usage_on, dates.usage_on)
-        ) as start_count
+        dates.is_due is not null as is_compared,
+        count(judged.day_starts_ms) over (partition by roll_up, usage_on) as start_count
 
     from judged
     full join dates
-        on judged.roll_up = dates.roll_up
-        and judged.usage_on = dates.usage_on
+        using (roll_up, usage_on)
 
 )
 
