@@ -24,7 +24,7 @@ OF_THE_BUILD = {
 }
 
 # Each engine makes its own numbers of the same texts.
-OF_THE_ENGINE = {"visitor_key", "account_key", "key_check", "digest"}
+OF_THE_ENGINE = {"visitor_key", "account_key", "key_check"}
 
 
 def models(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
