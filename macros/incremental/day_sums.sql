@@ -14,8 +14,9 @@ same when its usage moves from one visitor, account or page to another; its dige
         {# To compare with: of days that no roll-up holds, there is none. -#}
         cast({{ 'sum(' ~ usage_weight(owner) ~ ')' if held_relation(roll_up) else 'null' }} as decimal(38, 0)) as digest,
         {{ true if held_relation(roll_up) else false }} as is_digested,
+        max({{ due }}.changed_in) as changed_in,
         false as is_open,
-        true as is_compared
+        true as is_due
     from {{ events }} as events
     -- Many to one: a landed row is of one day.
     inner join {{ due }}

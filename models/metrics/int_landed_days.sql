@@ -6,6 +6,12 @@ days as (
 
 ),
 
+this_build as (
+
+    select max(build) as build from days
+
+),
+
 due as (
 
     select
@@ -13,7 +19,8 @@ due as (
         usage_on,
         day_starts_ms,
         landed_at,
-        table_count
+        table_count,
+        changed_in
     from days
     where is_due
 
@@ -29,7 +36,7 @@ compared_dates as (
         bool_or(is_due) as is_digested
 
     from days
-    where is_compared
+    where is_due or is_open or day_starts_ms is null
     group by roll_up, usage_on, is_open
 
 ),
@@ -65,8 +72,9 @@ landed as (
         case when not is_open then minutes end as minutes,
         cast(null as decimal(38, 0)) as digest,
         is_digested,
+        changed_in,
         is_open,
-        is_compared
+        is_due
     from days
     where
         not is_due
@@ -99,11 +107,12 @@ compared as (
         landed.event_count,
         landed.minutes,
         coalesce(landed.is_digested, false) as is_digested,
+        landed.changed_in as known_changed_in,
         coalesce(landed.is_open, held.is_open) as is_open,
         case
             when coalesce(landed.is_open, held.is_open) then held.is_open is not null
             when landed.day_starts_ms is null then true
-            when not landed.is_compared then false
+            when not landed.is_due then false
             -- Two starts may be of one date when somebody changed the time zone.
             else
                 sum(landed.event_count) over same_day is distinct from held.event_count
@@ -118,4 +127,21 @@ compared as (
 
 )
 
-select * from compared
+select
+    roll_up,
+    usage_on,
+    day_starts_ms,
+    landed_at,
+    table_count,
+    event_count,
+    minutes,
+    is_digested,
+    is_open,
+    is_changed,
+    -- A day that nothing is known of may have.
+    case
+        when is_changed or known_changed_in is null then this_build.build
+        else known_changed_in
+    end as changed_in
+from compared
+cross join this_build

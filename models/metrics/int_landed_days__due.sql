@@ -33,6 +33,12 @@ known as (
 
 ),
 
+builds as (
+
+    {{ builds() }}
+
+),
+
 starts as (
 
     select
@@ -44,19 +50,21 @@ starts as (
         known.event_count,
         known.minutes,
         coalesce(known.is_digested, false) as is_digested,
-        coalesce(known.is_changed, false) as was_changed,
+        known.changed_in,
         -- Not known is as if it was open.
         coalesce(known.is_open, true)
         or recorded.landed_at is null
         or recorded.landed_at is distinct from known.landed_at
         or recorded.table_count is distinct from known.table_count
-        -- The build that told of it may have died before it was summed. Of all days on the night after a full refresh, the sums do.
-        or (known.is_changed and known.is_digested)
+        -- The build that told of it may have died. A full refresh tells of all days: of those, only what was not summed is read again.
+        or (known.is_changed and (known.is_digested or roll_up = 'int_tagged_usage__closed'))
+        or (roll_up = 'int_usage__closed' and known.changed_in > builds.summed_in)
             as is_renewed
 
     from recorded
     full join known
         using (roll_up, day_starts_ms)
+    cross join builds
 
 ),
 
@@ -97,27 +105,20 @@ dates as (
     select
         roll_up,
         usage_on,
-        bool_or(is_due) as is_due
-    from (
-        select
-            roll_up,
-            usage_on,
-            is_due
-        from judged
-        where is_due or was_changed or is_open
+        is_due
+    from judged
+    where is_due
 
-        union all
+    union
 
-        select
-            roll_up,
-            known_on as usage_on,
-            is_due
-        from judged
-        where
-            (is_due or was_changed)
-            and known_on is not null
-    ) as asked
-    group by roll_up, usage_on
+    select
+        roll_up,
+        known_on as usage_on,
+        is_due
+    from judged
+    where
+        is_due
+        and known_on is not null
 
 ),
 
@@ -132,8 +133,8 @@ due as (
         judged.event_count,
         judged.minutes,
         coalesce(judged.is_digested, false) as is_digested,
-        coalesce(dates.is_due, false) as is_due,
-        dates.is_due is not null as is_compared,
+        judged.changed_in,
+        dates.is_due,
         count(judged.day_starts_ms) over (partition by roll_up, usage_on) as start_count
 
     from judged
@@ -151,11 +152,13 @@ select
     due.event_count,
     due.minutes,
     due.is_digested,
+    due.changed_in,
+    builds.build,
     due.usage_on > today.closed_through as is_open,
-    due.is_due and due.day_starts_ms is not null and due.usage_on <= today.closed_through as is_due,
-    due.is_compared
+    coalesce(due.is_due, false) and due.day_starts_ms is not null and due.usage_on <= today.closed_through as is_due
 from due
 cross join today
+cross join builds
 -- A date that only a roll-up may still have is a row where it has no start.
 where
     due.day_starts_ms is not null

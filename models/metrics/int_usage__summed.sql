@@ -3,7 +3,7 @@
 {%- set words = activity_columns() -%}
 {%- set sums = window_sum_columns() -%}
 {%- set open_sums = open_sum_columns() -%}
-{%- set columns = {'visitor_key': 'bigint', 'account_key': 'bigint', 'as_of': 'date', 'key_check': 'bigint'} -%}
+{%- set columns = {'visitor_key': 'bigint', 'account_key': 'bigint', 'as_of': 'date', 'key_check': 'bigint', 'changed_in': 'bigint'} -%}
 {%- for name in words + (sums | list) + (open_sums | list) %}{% do columns.update({name: 'bigint'}) %}{% endfor -%}
 with
 
@@ -65,6 +65,7 @@ prior_sums as (
     select
         max(as_of) as as_of,
         max(key_check) as key_check,
+        max(changed_in) as changed_in,
         sum(minutes_{{ 2 * longest }}) as minutes,
         sum(events_{{ longest }}) as events
 
@@ -79,7 +80,7 @@ usage_days as (
         usage_on,
         sum(event_count) as events,
         sum(minutes) as minutes,
-        bool_or(is_changed) as is_changed
+        max(changed_in) as changed_in
 
     from {{ ref('int_landed_days') }}
     where
@@ -90,8 +91,8 @@ usage_days as (
 ),
 
 -- The last run is gone on from if it is not too long ago, if keys are what they were, if none of the days
--- that it summed says something else, and if they still add up to what they did, which they do not where
--- a run failed half-way. Otherwise this is empty, and all is summed anew.
+-- that it summed has changed since, and if they still add up to what they did, which they do not where
+-- one has vanished. Otherwise this is empty, and all is summed anew.
 trusted as (
 
     select
@@ -108,13 +109,21 @@ trusted as (
         {{ dbt.datediff('prior_sums.as_of', 'today.as_of', 'day') }}
         between 0 and {{ days_a_word() - 1 }}
         and prior_sums.key_check = {{ key_check() }}
-    group by prior_sums.as_of, prior_sums.minutes, prior_sums.events, today.as_of
+    group by prior_sums.as_of, prior_sums.minutes, prior_sums.events, prior_sums.changed_in, today.as_of
     having
-        not coalesce(bool_or(usage_days.is_changed), false)
+        max(usage_days.changed_in) <= prior_sums.changed_in
         and sum(usage_days.minutes) = prior_sums.minutes
         and sum(
             {{ in_window('prior_sums.as_of', longest, 'prior_sums.as_of') }} * usage_days.events
         ) = prior_sums.events
+
+),
+
+changes as (
+
+    select max(changed_in) as changed_in
+    from {{ ref('int_landed_days') }}
+    where roll_up = 'int_usage__closed'
 
 ),
 
@@ -242,9 +251,11 @@ summed as (
 select
     summed.*,
     today.as_of,
-    {{ key_check() }} as key_check
+    {{ key_check() }} as key_check,
+    changes.changed_in
 from summed
 cross join today
+cross join changes
 -- Whose days have all left the windows is forgotten.
 where
     {% for name in words + (sums | list) -%}
