@@ -1,6 +1,6 @@
 {#-
 What int_landed_days told of each day at the last build. Where that is not gone on from, which is on a full refresh, before the first build and
-when a roll-up is gone: every day that is landed, as one that was open, whoever landed it; and every date that a roll-up holds, as one that has
+when the roll-up is gone: every day that is landed, as one that was open, whoever landed it; and every date that the roll-up holds, as one that has
 changed, as it may have vanished.
 -#}
 {% macro prior_days() -%}
@@ -8,39 +8,35 @@ changed, as it may have vanished.
         'roll_up', 'usage_on', 'day_starts_ms', 'landed_at', 'table_count', 'event_count', 'minutes', 'is_digested', 'is_open', 'is_changed', 'changed_in'
     ] -%}
     {%- set told = held_relation('int_landed_days') -%}
-    {%- set roll_ups = held_relation('int_usage__closed') and held_relation('int_tagged_usage__closed') -%}
-    {%- if told and roll_ups and holds_columns(told, columns) -%}
+    {%- set landed = {
+        'int_usage__closed': ['events'],
+        'int_tagged_usage__closed': ['page_events', 'feature_events', 'track_events'],
+    } -%}
+    {%- for roll_up, tables in landed.items() %}
+        {%- if told and held_relation(roll_up) and holds_columns(told, columns) %}
         select
             {{ columns | join(', ') }}
         from {{ told }}
-    {%- else -%}
-        {%- for table in ['events', 'page_events', 'feature_events', 'track_events'] %}
-        {{ unknown_days('int_usage__closed' if table == 'events' else 'int_tagged_usage__closed', source('pendo', table), day='day', is_changed=false) }}
+        where roll_up = '{{ roll_up }}'
+        {%- else %}
+        {%- for table in tables %}
+        {{ unknown_days(roll_up, source('pendo', table), day='day', is_changed=false) }}
         {{ "union" if not loop.last }}
         {%- endfor %}
-        {%- for table in ['int_usage__closed', 'int_tagged_usage__closed'] if there(table) %}
+        {%- if there(roll_up) %}
         union
-        {{ unknown_days(table, there(table), date='usage_on', is_changed=true) }}
-        {%- endfor %}
-    {%- endif -%}
+        {{ unknown_days(roll_up, there(roll_up), date='usage_on', is_changed=true) }}
+        {%- endif %}
+        {%- endif %}
+        {{ "union" if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
-{#-
-The number of this build, which is more than any that told of a day or summed it, and of the last whose changes int_usage__summed knows of: 0
-when that is not gone on from.
--#}
-{% macro builds() -%}
-    {%- set told, summed = last_build('int_landed_days'), last_build('int_usage__summed') -%}
-    select
-        cast(greatest({{ told }}, {{ summed }}) + 1 as bigint) as build,
-        {{ summed if continues() else 0 }} as summed_in
-{%- endmacro %}
-
-{#- The last build in which a table says that a day had changed; 0 when none does. -#}
-{% macro last_build(table) -%}
-    {%- set held = there(table) -%}
-    {%- if held and holds_columns(held, ['changed_in']) -%}
-        coalesce((select max(changed_in) from {{ held }}), 0)
+{#- The last build whose changes int_usage__summed knows of; 0 before the first, and when it has no rows. -#}
+{% macro last_summed() -%}
+    {%- set summed = there('int_usage__summed') -%}
+    {%- if summed and holds_columns(summed, ['changed_in']) -%}
+        coalesce((select max(changed_in) from {{ summed }}), 0)
     {%- else -%}
         0
     {%- endif -%}

@@ -6,12 +6,6 @@ days as (
 
 ),
 
-this_build as (
-
-    select max(build) as build from days
-
-),
-
 due as (
 
     select
@@ -138,10 +132,9 @@ select
     is_digested,
     is_open,
     is_changed,
-    -- A day that nothing is known of may have.
+    -- A day that nothing is known of may have changed. What the sums know of is less than the number, whatever died before.
     case
-        when is_changed or known_changed_in is null then this_build.build
+        when is_changed or known_changed_in is null then {{ last_summed() }} + 1
         else known_changed_in
     end as changed_in
 from compared
-cross join this_build

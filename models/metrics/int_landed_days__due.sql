@@ -33,12 +33,6 @@ known as (
 
 ),
 
-builds as (
-
-    {{ builds() }}
-
-),
-
 starts as (
 
     select
@@ -49,8 +43,9 @@ starts as (
         known.usage_on as known_on,
         known.event_count,
         known.minutes,
-        coalesce(known.is_digested, false) as is_digested,
-        known.changed_in,
+        known.is_digested,
+        -- What has landed since may already be in the roll-up, if somebody has built that alone.
+        case when recorded.landed_at is not distinct from known.landed_at then known.changed_in end as changed_in,
         -- Not known is as if it was open.
         coalesce(known.is_open, true)
         or recorded.landed_at is null
@@ -58,13 +53,12 @@ starts as (
         or recorded.table_count is distinct from known.table_count
         -- The build that told of it may have died. A full refresh tells of all days: of those, only what was not summed is read again.
         or (known.is_changed and (known.is_digested or roll_up = 'int_tagged_usage__closed'))
-        or (roll_up = 'int_usage__closed' and known.changed_in > builds.summed_in)
+        or (roll_up = 'int_usage__closed' and known.changed_in > {{ last_summed() if continues() else 0 }})
             as is_renewed
 
     from recorded
     full join known
         using (roll_up, day_starts_ms)
-    cross join builds
 
 ),
 
@@ -87,7 +81,6 @@ judged as (
 
     select
         dated.*,
-        dated.usage_on > today.closed_through as is_open,
         dated.is_renewed
         -- Somebody has changed the time zone.
         or dated.usage_on is distinct from dated.known_on
@@ -105,7 +98,7 @@ dates as (
     select
         roll_up,
         usage_on,
-        is_due
+        true as is_due
     from judged
     where is_due
 
@@ -114,7 +107,7 @@ dates as (
     select
         roll_up,
         known_on as usage_on,
-        is_due
+        true as is_due
     from judged
     where
         is_due
@@ -153,12 +146,10 @@ select
     due.minutes,
     due.is_digested,
     due.changed_in,
-    builds.build,
     due.usage_on > today.closed_through as is_open,
     coalesce(due.is_due, false) and due.day_starts_ms is not null and due.usage_on <= today.closed_through as is_due
 from due
 cross join today
-cross join builds
 -- A date that only a roll-up may still have is a row where it has no start.
 where
     due.day_starts_ms is not null

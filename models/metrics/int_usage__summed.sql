@@ -80,6 +80,7 @@ usage_days as (
         usage_on,
         sum(event_count) as events,
         sum(minutes) as minutes,
+        bool_or(is_changed) as is_changed,
         max(changed_in) as changed_in
 
     from {{ ref('int_landed_days') }}
@@ -112,6 +113,8 @@ trusted as (
     group by prior_sums.as_of, prior_sums.minutes, prior_sums.events, prior_sums.changed_in, today.as_of
     having
         max(usage_days.changed_in) <= prior_sums.changed_in
+        -- Somebody may have built the roll-up alone.
+        and not coalesce(bool_or(usage_days.is_changed), false)
         and sum(usage_days.minutes) = prior_sums.minutes
         and sum(
             {{ in_window('prior_sums.as_of', longest, 'prior_sums.as_of') }} * usage_days.events

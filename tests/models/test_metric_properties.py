@@ -441,6 +441,31 @@ def test_usage_that_moves_while_a_build_dies_is_moved(compiled: Compiled, last: 
             assert warehouse.rows(*asked) == built_once(compiled, moved, *asked)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        MODELS[MODELS.index("int_landed_days") :],
+        MODELS[MODELS.index("int_usage__closed") :],
+        ("int_usage__closed",),
+        ("int_usage__summed",),
+    ],
+    ids=["int_landed_days+", "int_usage__closed+", "int_usage__closed", "int_usage__summed"],
+)
+def test_usage_that_moves_before_a_part_is_built_is_moved(compiled: Compiled, part: tuple[str, ...]) -> None:
+    """Somebody selects models: what these take in, those that tell of it have not looked at."""
+    ann, cai = Event(20, "ann", "acme", "home", 2, 3), Event(1, "cai", "", "home", 1, 1)
+    moved = Night(0, (cai, replace(ann, visitor="bob")))
+    asked = (*LASTING, *RESULTS)
+    with closing(Warehouse(compiled)) as warehouse:
+        warehouse.land(Night(0, (cai, ann)))
+        warehouse.build()
+        warehouse.land(moved)
+        warehouse.build(part)
+        for _ in range(2):
+            warehouse.build()
+            assert warehouse.rows(*asked) == built_once(compiled, moved, *asked)
+
+
 @quick
 @given(rows=landings, others=landings)
 def test_what_was_lost_between_two_nights_is_found_again(
