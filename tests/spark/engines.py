@@ -19,8 +19,9 @@ OF_THE_BUILD = {
     "match_changes": {"run_id", "run_at"},
     "match_rates": {"run_id", "run_at"},
     "lost_matches": {"lost_at"},
-    "int_landed_days": {"landed_at"},
-    "int_landed_days__due": {"landed_at"},
+    "int_landed_days": {"landed_at", "changed_in"},
+    "int_landed_days__due": {"landed_at", "changed_in"},
+    "int_usage__summed": {"changed_in"},
 }
 
 # Each engine makes its own numbers of the same texts.
