@@ -188,10 +188,12 @@ def test_use_of_chosen_pages_and_features_is_true(nightly: tuple[Loop, str], own
 
 def test_a_full_refresh_gives_the_same_rows(nightly: tuple[Loop, str]) -> None:
     loop, zone = nightly
-    left = {name: sorted(map(repr, loop.rows(f"from metrics.{name}"))) for name in FACTS}
+    # A full refresh is another build: its number is no fact.
+    columns = "columns(lambda name: name <> 'changed_in')"
+    left = {name: sorted(map(repr, loop.rows(f"select {columns} from metrics.{name}"))) for name in FACTS}
     build(loop, zone, "--full-refresh")
     for name in FACTS:
-        assert sorted(map(repr, loop.rows(f"from metrics.{name}"))) == left[name], name
+        assert sorted(map(repr, loop.rows(f"select {columns} from metrics.{name}"))) == left[name], name
 
 
 @pytest.mark.parametrize("owner", ["visitor", "account"])
