@@ -11,12 +11,12 @@ same when its usage moves from one visitor, account or page to another; its dige
         max({{ due }}.table_count) as table_count,
         cast(sum(events.event_count) as bigint) as event_count,
         cast(sum(events.minutes) as bigint) as minutes,
-        {# To compare with: of days that no roll-up holds, there is none. -#}
-        cast({{ 'sum(' ~ usage_weight(owner) ~ ')' if held_relation(roll_up) else 'null' }} as decimal(38, 0)) as digest,
         {{ true if held_relation(roll_up) else false }} as is_digested,
         max({{ due }}.changed_in) as changed_in,
         false as is_open,
-        true as is_due
+        true as is_due,
+        {# To compare with: of days that no roll-up holds, there is none. -#}
+        cast({{ 'sum(' ~ usage_weight('events', owner) ~ ')' if held_relation(roll_up) else 'null' }} as decimal(38, 0)) as digest
     from {{ events }} as events
     -- Many to one: a landed row is of one day.
     inner join {{ due }}
@@ -33,7 +33,7 @@ same when its usage moves from one visitor, account or page to another; its dige
         {{ dates }}.is_open,
         cast(sum(event_count) as bigint) as event_count,
         cast(sum(minutes) as bigint) as minutes,
-        cast(sum(case when {{ dates }}.is_digested then {{ usage_weight(owner) }} end) as decimal(38, 0)) as digest
+        cast(sum(case when {{ dates }}.is_digested then {{ usage_weight('held_rows', owner) }} end) as decimal(38, 0)) as digest
     from {{ held_rows(roll_up, owner) }} as held_rows
     -- Many to one: a row is of one date.
     inner join {{ dates }}
@@ -43,9 +43,9 @@ same when its usage moves from one visitor, account or page to another; its dige
 {%- endmacro %}
 
 {#- A row's events and minutes, weighed by two numbers of its owner: they add up, so rows may be split and summed. No minutes are 0. -#}
-{% macro usage_weight(owner) -%}
-    event_count * cast({{ hash64(owner) }} % 4294967296 as bigint)
-    + coalesce(minutes, 0) * cast({{ hash64(owner) }} % 4294967291 as bigint)
+{% macro usage_weight(rows, owner) -%}
+    {{ rows }}.event_count * cast({{ hash64(owner) }} % 4294967296 as bigint)
+    + coalesce({{ rows }}.minutes, 0) * cast({{ hash64(owner) }} % 4294967291 as bigint)
 {%- endmacro %}
 
 {#- Whether an older day is due today although no load has landed it: a week of days is, and another each day, so that all are within 59 days. -#}

@@ -8,14 +8,7 @@ days as (
 
 due as (
 
-    select
-        roll_up,
-        usage_on,
-        day_starts_ms,
-        landed_at,
-        table_count,
-        changed_in
-    from days
+    select * from days
     where is_due
 
 ),
@@ -57,18 +50,8 @@ landed as (
     -- Nobody has landed these since they were read. Open days are not read here at all. What only a roll-up has is told of if it
     -- has it: on a full refresh that is not read, and the old one stays if the build dies.
     select
-        roll_up,
-        usage_on,
-        day_starts_ms,
-        landed_at,
-        table_count,
-        case when not is_open then event_count end as event_count,
-        case when not is_open then minutes end as minutes,
-        cast(null as decimal(38, 0)) as digest,
-        is_digested,
-        changed_in,
-        is_open,
-        is_due
+        days.*,
+        cast(null as decimal(38, 0)) as digest
     from days
     where
         not is_due
