@@ -151,11 +151,12 @@ def test_any_list_of_objects_is_landed_typed(open_org: Open) -> None:
         org.store.org.schema.known("Invoice__c"), Field("Total__c", "Total", "currency", precision=18, scale=2)
     )
     deal = {"Name": "Big", "StageName": "Prospecting", "CloseDate": "2026-07-01", "Amount": 12.5, "AccountId": ACME}
-    client = api(org)
-    opportunity = create(client, "Opportunity", **deal)
-    create(client, "OpportunityContactRole", OpportunityId=opportunity, ContactId=make_id("003", 1), Role="Evaluator")
-    create(client, "Invoice__c", Name="I-1", Total__c=99.25)
-    task = create(client, "Task", Subject="Call", WhoId=make_id("003", 1))
+    role = {"ContactId": make_id("003", 1), "Role": "Evaluator"}
+    with api(org) as client:
+        opportunity = create(client, "Opportunity", **deal)
+        create(client, "OpportunityContactRole", OpportunityId=opportunity, **role)
+        create(client, "Invoice__c", Name="I-1", Total__c=99.25)
+        task = create(client, "Task", Subject="Call", WhoId=make_id("003", 1))
     org.store.archive_task(task)
     wanted = {
         "Opportunity": ("Name", "StageName", "CloseDate", "Amount", "IsWon"),
@@ -408,20 +409,20 @@ def reader(open_org: Open) -> Iterator[tuple[Org, httpx.Client, Vendor]]:
 
 def grant_all(org: Org) -> None:
     """Show the API user the fields that only a permission set shows."""
-    client = api(org)
-    user = client.get("/query", params={"q": "SELECT Id FROM User WHERE LastName = 'User'"}).json()["records"][0]["Id"]
-    held = create(client, "PermissionSet", Name="All", Label="All")
-    create(client, "PermissionSetAssignment", AssigneeId=user, PermissionSetId=held)
     permission = {"SobjectType": "Contact", "Field": "Contact.HasOptedOutOfEmail", "PermissionsRead": True}
-    create(client, "FieldPermissions", ParentId=held, PermissionsEdit=True, **permission)
+    with api(org) as client:
+        users = client.get("/query", params={"q": "SELECT Id FROM User WHERE LastName = 'User'"}).json()["records"]
+        held = create(client, "PermissionSet", Name="All", Label="All")
+        create(client, "PermissionSetAssignment", AssigneeId=users[0]["Id"], PermissionSetId=held)
+        create(client, "FieldPermissions", ParentId=held, PermissionsEdit=True, **permission)
 
 
 def test_many_rows_are_read_by_a_bulk_job_in_pages(open_org: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "ROWS_A_PAGE", 2_000)
     org = open_org(*contacts(2_100))
-    client = api(org)
     query = {"operation": "query", "query": "SELECT Id FROM Contact"}
-    client.post("/jobs/query", json=query).raise_for_status()  # a load that died left one behind
+    with api(org) as client:
+        client.post("/jobs/query", json=query).raise_for_status()  # a load that died left one behind
     assert org.load(bulk_above=2_000)["contact"] == 2_100
     assert org.ask('select count(distinct "Id") from salesforce.contact') == [(2_100,)]
     assert org.counted("POST .*/jobs/query") == 1
